@@ -1,0 +1,1 @@
+"""One Dagster asset graph for data and machine learning."""

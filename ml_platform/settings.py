@@ -1,0 +1,79 @@
+"""Settings: the one place where the environment is read."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["Settings"]
+
+
+class Settings(BaseSettings):
+    """Everything that differs between a laptop and production.
+
+    Read from the environment (prefix ``ML_PLATFORM_``) when constructed, never at import. The defaults run everything
+    embedded, under one folder, with no account and no server.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ML_PLATFORM_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    home: Path = Field(
+        default=Path(".ml_platform"),
+        description="Folder of all local state (warehouse, snapshots, registry, MLflow, Dagster). Delete it and everything is new.",
+    )
+    landing: Path | None = Field(
+        default=None, description="Landing folder that raw files are dropped into; default: `<home>/landing`."
+    )
+    lock_timeout_seconds: float = Field(
+        default=300.0, gt=0, description="How long to wait for a lock that another process holds before failing."
+    )
+    online_store: Literal["sqlite", "cassandra"] = Field(
+        default="sqlite", description="Which online store feature views are synced to."
+    )
+
+    @cached_property
+    def root(self) -> Path:
+        """Absolute path of :attr:`home`."""
+        return self.home.expanduser().absolute()
+
+    @property
+    def landing_path(self) -> Path:
+        """Absolute path of the landing folder."""
+        return (self.landing or self.root / "landing").expanduser().absolute()
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The DuckDB file."""
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def object_store_path(self) -> Path:
+        """Folder that stands in for the bucket of snapshots."""
+        return self.root / "objects"
+
+    @property
+    def registry_path(self) -> Path:
+        """Folder that stands in for the bucket of the production registry."""
+        return self.root / "registry"
+
+    @property
+    def events_path(self) -> Path:
+        """The durable local event log."""
+        return self.root / "events.db"
+
+    @property
+    def online_path(self) -> Path:
+        """The SQLite online store."""
+        return self.root / "online.db"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """Tracking URI of the local MLflow."""
+        return f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's own state, within :attr:`home`."""
+        return self.root / "dagster"

@@ -1,0 +1,1 @@
+"""The object store port: a folder locally, a bucket in production."""

@@ -1,0 +1,1 @@
+"""The warehouse port: one contract, DuckDB locally and BigQuery in production."""
