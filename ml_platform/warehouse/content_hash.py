@@ -14,11 +14,11 @@ float (as 64 bits)   like an integer when it is one below 2^53 (so -0.0 is 0), e
 binary               hexadecimal digits
 ==================== ==========================================================================
 
-The MD5 digest of that text, read as a little-endian 128-bit integer, is split into an upper and a lower 64-bit
-half; both are summed over the rows, so that the order of rows does not matter and repeated rows count. The sums, the
-number of rows and the sorted column names are hashed with SHA-256. Types are no part of a version: the same values
-stored as 32 or 64 bits, or loaded by another engine, have the same version. MD5 is used as a fast checksum against
-accidents, not against an adversary.
+The MD5 digest of that text, read as a little-endian 128-bit integer, is split into an upper and a lower
+64-bit half; both are summed over the rows, so that the order of rows does not matter and repeated rows count.
+The sums, the number of rows and the sorted column names are hashed with SHA-256. Types are no part of a
+version: the same values stored as 32 or 64 bits, or loaded by another engine, have the same version. MD5 is
+used as a fast checksum against accidents, not against an adversary.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ def content_version_sql(
         group_by: column to give one result row per value of.
 
     Returns:
-        A query of ``[group_by,] row_count, hash_lower, hash_upper`` (integers); without ``group_by`` of one row.
+        A query of ``[group_by,] row_count, hash_lower, hash_upper``; one row when there is no ``group_by``.
 
     Raises:
         ConfigurationError: a column's type has no canonical text (lists, structs) or its name is odd.

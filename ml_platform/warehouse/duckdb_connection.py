@@ -1,0 +1,111 @@
+"""Opening a DuckDB file briefly, and waiting for whoever holds it."""
+
+import logging
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ml_platform.errors import ConfigurationError, LockTimeoutError, UnreadableFileError
+
+__all__ = ["open_database"]
+
+_LOG = logging.getLogger(__name__)
+_HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+_DAMAGED = ("not a valid DuckDB database", "Could not read enough bytes", "Corrupt database file")
+FIRST_PAUSE_SECONDS = 0.02
+LONGEST_PAUSE_SECONDS = 1.0
+REPORT_EVERY_SECONDS = 10.0
+
+
+@contextmanager
+def open_database(path: Path, lock_timeout_seconds: float) -> Iterator[Any]:
+    """Open the database for the length of the context, as a ``duckdb.DuckDBPyConnection`` in UTC.
+
+    The connection is made without options, because DuckDB refuses to open a file twice in one process with
+    different ones; what is to be set is set afterwards.
+
+    Args:
+        path: the database file; created, with its folder, when it is not there.
+        lock_timeout_seconds: how long to wait for another process that holds the file.
+
+    Raises:
+        LockTimeoutError: another process still held it by then.
+        UnreadableFileError: the file is damaged or no DuckDB database.
+        ConfigurationError: the file cannot be opened or created there.
+    """
+    import duckdb
+
+    connection = _connect(path, lock_timeout_seconds)
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        # A misspelt table must not be answered by a Python variable that happens to have its name.
+        connection.execute("SET python_enable_replacements = false")
+        yield connection
+    except duckdb.Error as error:
+        if any(text in str(error) for text in _DAMAGED):
+            raise _damaged(path, error) from error
+        raise
+    finally:
+        connection.close()
+
+
+def _connect(path: Path, lock_timeout_seconds: float) -> Any:  # noqa: ANN401 (duckdb has no complete types)
+    import duckdb
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    reported, pause = -REPORT_EVERY_SECONDS, FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return duckdb.connect(str(path))
+        except duckdb.Error as error:
+            message = str(error)
+            if any(text in message for text in _DAMAGED):
+                raise _damaged(path, error) from error
+            if "Could not set lock" not in message:
+                raise ConfigurationError(
+                    f"cannot open the warehouse {path}: {message}; check the path and its permissions"
+                ) from error
+            waited, holder = time.monotonic() - started, _holder(message)
+            if waited >= lock_timeout_seconds:
+                raise LockTimeoutError(
+                    f"{path} is still held by {holder} after {waited:.0f} s; close that program's connection "
+                    f"(in a notebook: connection.close() or restart the kernel) or end it, and run again"
+                ) from error
+            if waited - reported >= REPORT_EVERY_SECONDS:
+                _LOG.info(
+                    "waiting for %s: held by %s (%.0f s of %.0f s)",
+                    path,
+                    holder,
+                    waited,
+                    lock_timeout_seconds,
+                )
+                reported = waited
+        time.sleep(min(pause, max(lock_timeout_seconds - waited, 0.0)))
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _holder(message: str) -> str:
+    found = _HOLDER.search(message)
+    if not found:
+        return "another process"
+    return f"{_command_line(found['pid']) or Path(found['program']).name}, PID {found['pid']}"
+
+
+def _command_line(pid: str) -> str:
+    try:
+        command = Path("/proc", pid, "cmdline").read_bytes()
+    except OSError:  # another operating system, or it has ended
+        return ""
+    words = command.decode(errors="replace").rstrip("\0").split("\0")
+    return " ".join([Path(words[0]).name, *words[1:]])[:120]
+
+
+def _damaged(path: Path, error: Exception) -> UnreadableFileError:
+    return UnreadableFileError(
+        f"{path} is damaged or no DuckDB database ({error}); move it away (all of it is rebuilt from the "
+        f"landing folder by the next run) or restore a copy"
+    )
