@@ -1,1 +1,1 @@
-"""models."""
+"""Training, evaluation, gates and tracking of models, and the registry of their releases."""
