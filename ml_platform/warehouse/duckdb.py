@@ -116,8 +116,8 @@ class DuckDBWarehouse(Warehouse):
             expected = connection.execute(present, [list(days)]).fetchall()[0][0]
             if rows != expected:
                 raise DataError(
-                    f"{rows - expected} rows for {relation} have another {day} than the {len(days)} days that "
-                    f"were to be replaced; nothing was written; give only rows of those days"
+                    f"{rows - expected} rows for {relation} have another {day} than the {len(days)} to be "
+                    f"replaced; nothing was written; give only rows of those days"
                 )
         _LOG.info("%s: replaced %d days with %d rows", relation, len(days), rows)
         return rows
