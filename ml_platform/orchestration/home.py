@@ -17,6 +17,11 @@ PROCESS_TAG = "ml_platform/process"
 """Run tag of runs that execute inside a process of ours: ``<pid>:<start time of that process>``."""
 
 _DAGSTER_YAML = {
+    "event_log_storage": {
+        "module": "ml_platform.orchestration.event_log_storage",
+        "class": "LocalEventLogStorage",
+        "config": {"base_dir": {"env": "DAGSTER_HOME"}},
+    },
     "telemetry": {"enabled": False},
     "concurrency": {"pools": {"default_limit": 1, "granularity": "op"}, "runs": {"max_concurrent_runs": 2}},
     "run_monitoring": {"enabled": True, "free_slots_after_run_end_seconds": 0},
@@ -62,6 +67,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """The instance of the home folder; runs of ours whose process is gone are first marked as failed."""
     folder = prepare_home(settings)
     os.environ["DAGSTER_HOME"] = str(folder)
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")
     with dg.DagsterInstance.get() as instance:
         _end_dead_runs(instance)
         yield instance

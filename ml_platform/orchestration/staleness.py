@@ -109,12 +109,13 @@ class Staleness:
 
     def blocked_by(self, key: dg.AssetKey) -> frozenset[dg.AssetKey]:
         """The stale or missing assets, built elsewhere, that must come before this one."""
+        blocking: set[dg.AssetKey] = set()
         node = self._nodes[key]
-        return frozenset(
-            dep
-            for dep in node.deps
-            if dep in self._nodes and dep not in node.together and (dep in self.stale or not self.built(dep))
-        )
+        for dep in node.deps:
+            if dep not in self._nodes or (dep not in self.stale and self.built(dep)):
+                continue
+            blocking |= self.blocked_by(dep) if dep in node.together else {dep}
+        return frozenset(blocking)
 
     def why(self, key: dg.AssetKey) -> str:
         """In words, why an asset is stale; empty when it is not."""
