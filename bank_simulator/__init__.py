@@ -1,1 +1,1 @@
-"""bank_simulator."""
+"""A simulated bank, which writes to the landing folder like any other source of payments."""

@@ -1,0 +1,179 @@
+"""Writes a simulated bank to the landing folder, like any other source (see docs/landing.md).
+
+`<landing>/.simulator.json` remembers which bank the folder belongs to, so that a later run continues it.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bank_simulator.bank import Bank
+from ml_platform.errors import ConfigurationError
+
+__all__ = ["FILE", "MEMORY", "Memory", "WrittenDays", "recall", "simulated_days", "write_days"]
+
+FILE = "bank.parquet"
+"""Name of the simulator's file in each day's folder."""
+MEMORY = ".simulator.json"
+
+
+class Memory(BaseModel):
+    """What a landing folder remembers of the bank that it belongs to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bank: Bank
+    through: date = Field(
+        description="Last day asked for so far; later than the last day written after a kill."
+    )
+
+
+@dataclass(frozen=True)
+class WrittenDays:
+    """What :func:`write_days` did.
+
+    Attributes:
+        written: Days of which at least one file was written.
+        unchanged: Days that were there already, with the same content; their files were not touched.
+        payments: Payments on the written days.
+        fraud_reports: Fraud reports on the written days.
+    """
+
+    written: tuple[date, ...]
+    unchanged: tuple[date, ...]
+    payments: int
+    fraud_reports: int
+
+
+def write_days(
+    bank: Bank, days: Sequence[date], landing: Path, progress: Callable[[str], None] = lambda _message: None
+) -> WrittenDays:
+    """Writes days of a bank, one file for each source and day; safe to repeat and to kill at any instant.
+
+    A day's payments are written last, so that a day with payments is complete.
+
+    Args:
+        bank: The bank; must be the one that the folder belongs to, if any.
+        days: UTC days, each on or after `bank.opened`.
+        landing: The landing folder; created when missing.
+        progress: Called with one line for each day.
+
+    Raises:
+        ConfigurationError: The folder belongs to another bank, or holds payments that no simulator wrote.
+    """
+    _claim(bank, days, landing)
+    written, unchanged = [], []
+    payments = reports = 0
+    for number, day in enumerate(days, start=1):
+        tables = {
+            "customers": bank.customers_news(day),
+            "terminals": bank.terminals_news(day),
+            "fraud_reports": bank.fraud_reports(day),
+            "payments": bank.payments(day),
+        }
+        changed = [_write(table, landing / source / day.isoformat()) for source, table in tables.items()]
+        if any(changed):
+            written.append(day)
+            payments += tables["payments"].num_rows
+            reports += tables["fraud_reports"].num_rows
+        else:
+            unchanged.append(day)
+        progress(f"{day}, day {number} of {len(days)}: {tables['payments'].num_rows:,} payments")
+    return WrittenDays(tuple(written), tuple(unchanged), payments, reports)
+
+
+def simulated_days(landing: Path) -> list[date]:
+    """The days whose payments the simulator has written, in order."""
+    return sorted(
+        date.fromisoformat(path.parent.name) for path in landing.glob(f"payments/????-??-??/{FILE}")
+    )
+
+
+def recall(landing: Path) -> Memory | None:
+    """What the folder remembers; None when the simulator has not written to it.
+
+    Raises:
+        ConfigurationError: What the folder remembers cannot be read.
+    """
+    path = landing / MEMORY
+    try:
+        return Memory.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"{path} does not describe a bank of this simulator ({error.errors()[0]['msg']}); restore it, or "
+            "simulate into another folder with --landing"
+        ) from error
+
+
+def _claim(bank: Bank, days: Sequence[date], landing: Path) -> None:
+    """Makes the folder the bank's own, or refuses."""
+    memory = recall(landing)
+    if memory is not None and memory.bank != bank:
+        theirs, ours = memory.bank.model_dump(mode="json"), bank.model_dump(mode="json")
+        different = ", ".join(
+            f"{name} {theirs[name]}, not {ours[name]}" for name in theirs if theirs[name] != ours[name]
+        )
+        raise ConfigurationError(
+            f"{landing} belongs to a simulated bank with {different}; leave those options out to continue "
+            "it, or simulate into another folder with --landing"
+        )
+    # In a folder of its own the bank minds only the days that it is about to write.
+    patterns = ["payments/*/*"] if memory is None else [f"payments/{day}/*" for day in days]
+    foreign = (path for pattern in patterns for path in landing.glob(pattern) if _is_foreign(path))
+    if path := next(foreign, None):
+        raise ConfigurationError(
+            f"{path} was not written by the simulator, and simulated payments would be mixed with it; "
+            "simulate into another folder with --landing, or move it away"
+        )
+    through = max([*days, *([memory.through] if memory else [])], default=bank.opened)
+    if memory is None or memory.through != through:
+        landing.mkdir(parents=True, exist_ok=True)
+        with _at_once(landing / MEMORY) as temporary:
+            temporary.write_text(
+                Memory(bank=bank, through=through).model_dump_json(indent=2) + "\n", encoding="utf-8"
+            )
+
+
+def _is_foreign(path: Path) -> bool:
+    return path.name != FILE and not path.name.startswith((".", "_"))
+
+
+def _write(table: pa.Table, folder: Path) -> bool:
+    """Writes a table to a day's folder; False when that would change nothing."""
+    path = folder / FILE
+    if path.exists():
+        if _holds(path, table):
+            return False
+    elif not table.num_rows and folder.parent.name != "payments":
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    with _at_once(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+    return True
+
+
+def _holds(path: Path, table: pa.Table) -> bool:
+    try:
+        return bool(pq.read_table(path).equals(table))
+    except (OSError, pa.ArrowInvalid):
+        return False
+
+
+@contextmanager
+def _at_once(path: Path) -> Iterator[Path]:
+    """A temporary file, which readers ignore and which becomes `path` when the block succeeds."""
+    temporary = path.with_name(f".{path.name.lstrip('.')}.{os.getpid()}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

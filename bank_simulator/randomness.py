@@ -1,0 +1,55 @@
+"""Where every random number comes from.
+
+Each use has its own stream, keyed by the bank's seed, what the numbers are for, and a day or era. So what is
+drawn for one day depends on nothing drawn for another, and a day can be simulated alone.
+"""
+
+from datetime import date
+from enum import IntEnum
+
+import numpy as np
+
+from ml_platform.errors import ConfigurationError
+
+__all__ = ["FIRST_DAY", "Purpose", "day_number", "generator"]
+
+FIRST_DAY = date(1970, 1, 1)
+
+
+class Purpose(IntEnum):
+    """What a stream of random numbers is for. Never change or reuse a value: it is part of the seed."""
+
+    CITIES = 1
+    TERMINAL_PLACES = 2
+    TERMINAL_TURNOVER = 3
+    CUSTOMER_TURNOVER = 4
+    CUSTOMER_PROFILES = 5
+    PAYMENTS = 6
+    COMPROMISED_TERMINALS = 7
+    COMPROMISED_CARDS = 8
+    FRAUDS = 9
+    REPORTS = 10
+
+
+def generator(seed: int, purpose: Purpose, key: int = 0) -> np.random.Generator:
+    """The stream of random numbers of one purpose and day (or era).
+
+    Args:
+        seed: The bank's seed, 0 <= seed < 2**32.
+        purpose: What the numbers are for.
+        key: Day number or era, >= 0.
+    """
+    return np.random.default_rng(np.random.SeedSequence([seed, int(purpose), key]))
+
+
+def day_number(day: date) -> int:
+    """Days since 1970-01-01.
+
+    Raises:
+        ConfigurationError: The day is before 1970-01-01.
+    """
+    if day < FIRST_DAY:
+        raise ConfigurationError(
+            f"cannot simulate {day}: the simulator's calendar begins on {FIRST_DAY}; ask for later days"
+        )
+    return (day - FIRST_DAY).days
