@@ -1,1 +1,1 @@
-"""assets."""
+"""What this project builds: one folder for each use case, and beside them the data that they share."""

@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     lock_timeout_seconds: float = Field(
         default=300.0, gt=0, description="How long to wait for a lock that another process holds before failing."
     )
+    run_timeout_seconds: float = Field(
+        default=3600.0, gt=0, description="How long `ml-platform run` waits for another one that is at work."
+    )
     online_store: Literal["sqlite", "cassandra"] = Field(
         default="sqlite", description="Which online store feature views are synced to."
     )

@@ -1,1 +1,1 @@
-"""raw."""
+"""Raw data: what is read from the landing folder."""

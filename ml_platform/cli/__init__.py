@@ -1,1 +1,1 @@
-"""cli."""
+"""The command line: only what Dagster's own `dg` does not do."""

@@ -1,8 +1,7 @@
 """Raw assets: one daily asset for each source of the landing folder."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
-from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -15,3 +14,16 @@ from ml_platform.orchestration.recording import Recording
 from ml_platform.warehouse.base import Warehouse
 
 __all__ = ["fingerprints", "raw_asset"]
+
+
+def _key(source: RawSource) -> dg.AssetKey:
+    return dg.AssetKey(source.relation.split("."))
+
+
+def fingerprints(sources: Sequence[RawSource], landing: Path) -> dict[dg.AssetKey, Callable[[str], str | None]]:
+    """Raw asset to a function that says what its files of a day contain now; None when they are not there."""
+
+    def of(source: RawSource) -> Callable[[str], str | None]:
+        return lambda day: fingerprint(landing, source, date.fromisoformat(day)) or None
+
+    return {_key(source): of(source) for source in sources}

@@ -1,0 +1,44 @@
+"""``ml-platform events``: what was published."""
+
+import threading
+from functools import partial
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ml_platform.cli.project import load_platform
+from ml_platform.events.base import EventLog, Record
+
+__all__ = ["events"]
+
+events = typer.Typer(no_args_is_help=True, help="Published events.")
+
+
+@events.command("tail")
+def tail(
+    topic: Annotated[str | None, typer.Argument(help="Topic; left out, topics are listed.")] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many events.")] = 10,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with those to come.")] = False,
+) -> None:
+    """Print the last events of a topic, one JSON object a line.
+
+    Example: ml-platform events tail card_fraud.predictions -n 3
+    """
+    log: EventLog = load_platform().port("events")
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    if topic is None:
+        for name, count in log.topics().items():
+            console.print(f"{name}  {count:,} events")
+        return
+    last = log.tail(topic, lines)
+    _print(console, last)
+    if follow:
+        stop = threading.Event()
+        for record in log.follow(topic, last[-1].offset if last else 0, wait=partial(stop.wait, 1.0)):
+            _print(console, [record])
+
+
+def _print(console: Console, records: list[Record]) -> None:
+    for record in records:
+        console.print(record.event.to_json())

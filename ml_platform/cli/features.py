@@ -1,0 +1,1 @@
+"""``ml-platform features``: what the online store holds."""

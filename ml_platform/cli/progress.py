@@ -1,0 +1,61 @@
+"""Shows, on a terminal, what an update is doing."""
+
+from types import TracebackType
+from typing import Self
+
+import dagster as dg
+from dagster import DagsterEventType
+from rich.console import Console
+from rich.status import Status
+
+__all__ = ["RunProgress"]
+
+
+class RunProgress:
+    """A line for each finished step and a spinner for the one that runs; without a terminal, the lines alone."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status: Status | None = None
+        self._days: dict[str, int] = {}
+        self._names: dict[str, dict[str, None]] = {}
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._status = self._console.status("planning …")
+            self._status.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def say(self, text: str) -> None:
+        """Show what is going on now."""
+        if self._status is not None:
+            self._status.update(text)
+        else:
+            self._console.print(f"  {text}", style="dim", highlight=False)
+
+    def __call__(self, event: dg.DagsterEvent) -> None:
+        """Take note of a Dagster event."""
+        step = event.step_key or ""
+        name = step.replace("__", "/")
+        if event.event_type == DagsterEventType.STEP_START:
+            self._days[step], self._names[step] = 0, {}
+            if self._status is not None:
+                self._status.update(f"{name} …")
+        elif event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.asset_key is not None:
+            self._names[step][event.asset_key.to_user_string()] = None
+            self._days[step] += event.partition is not None
+        elif event.event_type == DagsterEventType.STEP_SUCCESS:
+            seconds = event.step_success_data.duration_ms / 1000
+            self._console.print(f"  [green]✓[/] {self._label(step):<52} {seconds:>7.1f} s", highlight=False)
+        elif event.event_type == DagsterEventType.STEP_FAILURE:
+            self._console.print(f"  [red]✗[/] {name}", highlight=False)
+
+    def _label(self, step: str) -> str:
+        names = list(self._names[step])
+        days = self._days[step] // max(len(names), 1)
+        shown = names[0] if len(names) == 1 else f"{len(names)} assets of {names[-1].split('/')[0]}" if names else step
+        return f"{shown}, {days} day{'s' * (days != 1)}" if days else shown

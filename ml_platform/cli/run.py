@@ -1,0 +1,59 @@
+"""``ml-platform run``: bring everything that is stale up to date, in this process."""
+
+import logging
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ml_platform.cli.progress import RunProgress
+from ml_platform.cli.project import load_platform
+from ml_platform.cli.summary import print_failures, print_summary
+from ml_platform.errors import NotFoundError
+from ml_platform.orchestration.home import open_instance
+
+from ml_platform.orchestration.run_lock import run_lock
+from ml_platform.orchestration.up_to_date import Updater
+
+__all__ = ["run"]
+
+
+def run(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log.")] = False,
+) -> None:
+    """Bring everything that is stale up to date, and say what was done.
+
+    Killed at any moment and run again, it ends as if it had not been. Two at once: the second waits for the first.
+
+    Example: ml-platform run
+    """
+    console = Console()
+    _quiet(verbose)
+    started = time.monotonic()
+    platform = load_platform()
+    days = platform.landing_days()
+    if not days:
+        raise NotFoundError(
+            f"{platform.settings.landing_path} holds no days of data; "
+            "drop files there as docs/landing.md says, or run `ml-platform simulate`"
+        )
+    lock = platform.settings.root / "run.lock"
+    with (
+        RunProgress(console) as progress,
+        run_lock(lock, platform.settings.run_timeout_seconds, progress.say),
+        open_instance(platform.settings) as instance,
+    ):
+        updater = Updater(platform.definitions, instance, platform.externals, progress)
+        report = updater.update(platform.landing_days(), platform.due(instance))
+    seconds = time.monotonic() - started
+    print_failures(console, report)
+    print_summary(console, platform, updater, report, seconds)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _quiet(verbose: bool) -> None:
+    level = logging.INFO if verbose else logging.CRITICAL
+    logging.getLogger("dagster").setLevel(level)
+    logging.getLogger("ml_platform").setLevel(logging.INFO if verbose else logging.WARNING)

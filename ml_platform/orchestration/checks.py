@@ -1,0 +1,63 @@
+"""Check outcomes of the library as Dagster's check specs and results."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+
+from ml_platform.checks import CheckOutcome
+
+__all__ = ["Checks"]
+
+
+@dataclass(frozen=True)
+class Checks:
+    """The checks that one asset returns from the pass that computes it.
+
+    Attributes:
+        asset: the asset's key.
+        described: check name to what it looks at.
+        blocking: names of those that stop what lies downstream when they fail.
+    """
+
+    asset: dg.AssetKey
+    described: Mapping[str, str]
+    blocking: frozenset[str] = frozenset()
+
+    @property
+    def specs(self) -> list[dg.AssetCheckSpec]:
+        """What the definition of the asset declares."""
+        return [
+            dg.AssetCheckSpec(name, asset=self.asset, description=text, blocking=name in self.blocking)
+            for name, text in self.described.items()
+        ]
+
+    def results(self, outcomes: Iterable[CheckOutcome]) -> list[dg.AssetCheckResult]:
+        """One result for each declared check; one without an outcome could not be evaluated, and fails.
+
+        """
+        by_name = {outcome.name: outcome for outcome in outcomes}
+        missing = CheckOutcome("", passed=False, description="not evaluated: an earlier check of this asset failed")
+        return [self._result(name, by_name.get(name, missing)) for name in self.described]
+
+    def _result(self, name: str, outcome: CheckOutcome) -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(
+            asset_key=self.asset,
+            check_name=name,
+            passed=outcome.passed,
+            severity=dg.AssetCheckSeverity[outcome.severity],
+            description=outcome.description,
+            metadata={key: _shown(value) for key, value in outcome.metadata.items()},
+        )
+
+
+def _shown(value: object) -> dg.MetadataValue[object]:
+    if isinstance(value, bool):
+        return dg.MetadataValue.bool(value)
+    if isinstance(value, int):
+        return dg.MetadataValue.int(value)
+    if isinstance(value, float):
+        return dg.MetadataValue.float(value)
+    if isinstance(value, dict | list | tuple):
+        return dg.MetadataValue.json(list(value) if isinstance(value, tuple) else value)
+    return dg.MetadataValue.text(str(value))

@@ -1,0 +1,42 @@
+"""How declarations become asset keys, and what every asset of a use case shares."""
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+from pydantic import BaseModel
+
+from ml_platform.use_case import UseCase
+
+__all__ = ["DAILY", "asset_key", "common", "declaration_version"]
+
+DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=26))
+"""For what is made anew each day: late after a day and two hours, and failed after a day and a half."""
+
+
+def asset_key(relation: str) -> dg.AssetKey:
+    """The asset that a warehouse relation ``schema.table`` is."""
+    return dg.AssetKey(relation.split("."))
+
+
+def common(use_case: UseCase, *kinds: str) -> dict[str, Any]:
+    """Group, owner, tags and kinds of an asset of a use case."""
+    return {
+        "group_name": use_case.name,
+        "owners": [use_case.owner],
+        "tags": {"use_case": use_case.name, **use_case.tags},
+        "kinds": set(kinds),
+    }
+
+
+def declaration_version(declaration: BaseModel, *more: str, leave_out: set[str] | None = None) -> str:
+    """A code version of a declaration: it changes when a field does.
+
+    Args:
+        declaration: whose fields.
+        more: further texts that it depends on.
+        leave_out: fields that do not change what is computed, or are functions.
+    """
+    text = declaration.model_dump_json(exclude=leave_out)
+    return hashlib.sha256("\0".join([text, *more]).encode()).hexdigest()[:16]

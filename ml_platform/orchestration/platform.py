@@ -1,0 +1,80 @@
+"""A composed project, as the command line and the sensors see it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+import dagster as dg
+
+from ml_platform.errors import NotFoundError
+from ml_platform.ingestion.landing import landing_days
+from ml_platform.ingestion.source import RawSource
+from ml_platform.orchestration.raw import fingerprints
+from ml_platform.settings import Settings
+from ml_platform.use_case import FeatureView, UseCase
+
+__all__ = ["Platform"]
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Everything that a project's composer put together.
+
+    Attributes:
+        settings: where and how it runs.
+        use_cases: all that are declared.
+        sources: the sources of the landing folder.
+        resources: name to Dagster resource, as ``resources_for(settings)`` gives them.
+        load: makes the Dagster definitions; called when they are first asked for.
+    """
+
+    settings: Settings
+    use_cases: Sequence[UseCase]
+    sources: Sequence[RawSource]
+    resources: Mapping[str, dg.ConfigurableResourceFactory[Any]]
+    load: Callable[[], dg.Definitions]
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        """The Dagster definitions."""
+        return self.load()
+
+    @property
+    def externals(self) -> dict[dg.AssetKey, Callable[[str], str | None]]:
+        """What the raw assets read outside the graph."""
+        return fingerprints(self.sources, self.settings.landing_path)
+
+    def landing_days(self) -> list[date]:
+        """The days that the landing folder holds."""
+        return landing_days(self.settings.landing_path, self.sources)
+
+    def port(self, name: str) -> Any:  # noqa: ANN401 (each port is another type)
+        """The object behind a resource, for use outside of Dagster."""
+        return self.resources[name].create_resource(None)  # type: ignore[arg-type] # ours ask nothing of the context
+
+    def view(self, name: str) -> FeatureView:
+        """A feature view by its name.
+
+        Raises:
+            NotFoundError: no use case declares it.
+        """
+        views = {view.name: view for use_case in self.use_cases for view in use_case.feature_views}
+        if name not in views:
+            raise NotFoundError(f"there is no feature view {name!r}; there are: {', '.join(sorted(views)) or 'none'}")
+        return views[name]
+
+    def use_case(self, name: str | None) -> UseCase:
+        """A use case by its name; None names the only one.
+
+        Raises:
+            NotFoundError: there is no such use case, or several and none was named.
+        """
+        known = {use_case.name: use_case for use_case in self.use_cases}
+        if name is None and len(known) == 1:
+            return next(iter(known.values()))
+        if name not in known:
+            what = "which use case is meant" if name is None else f"there is no use case {name!r}"
+            raise NotFoundError(f"{what}; there are: {', '.join(sorted(known)) or 'none'}")
+        return known[name]
