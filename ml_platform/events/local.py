@@ -189,7 +189,7 @@ def _append(connection: sqlite3.Connection, topic: str, events: list[CloudEvent]
         "SELECT id FROM events WHERE topic = ? AND id IN (SELECT value FROM json_each(?))", (number, ids)
     )
     seen = {row[0] for row in rows}
-    fresh = []
+    fresh: list[tuple[int, int, str, str]] = []
     for event in events:
         if event.id not in seen:
             seen.add(event.id)

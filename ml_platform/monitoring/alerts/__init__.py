@@ -1,0 +1,1 @@
+"""The alert port: the log locally, a chat in production."""
