@@ -137,7 +137,12 @@ class Dataset(Declaration):
 class Split(Declaration):
     """A split by time, with the label delay as a gap; further folds each lie `test_days` earlier (prequential)."""
 
-    train_days: int | None = Field(default=None, gt=0, description="Days of training; None: all there is before the gap.")
+    train_days: int | None = Field(
+        default=None, gt=0, description="Days of training, at most; None: all there is before the gap."
+    )
+    min_train_days: int = Field(
+        default=1, gt=0, description="Fewest days of training; a shorter history is refused, one in between is warned of."
+    )
     delay_days: int = Field(default=7, ge=0, description="Gap between training and test, in days: the label delay.")
     test_days: int = Field(default=7, gt=0)
     folds: int = Field(default=1, gt=0, description="Number of prequential folds; the newest one makes the model.")
@@ -181,6 +186,11 @@ class Model(Declaration):
     gate: Gate = Gate()
     precision_k: int = Field(default=100, gt=0, description="k of Card Precision@k: alerts that investigators can check a day.")
     card: str | None = Field(default=None, description="Column that names the card (or account) for Card Precision@k.")
+    known_days: int | None = Field(
+        default=None,
+        ge=0,
+        description="Cards reported in so many days before the test, or in it, are known and not alerted; None: the training days.",
+    )
     seed: int = 0
 
 

@@ -72,7 +72,7 @@ class FittedModel(ABC):
 
 @dataclass(frozen=True)
 class Framework:
-    """A framework: its name, its class of models, and the distributions whose versions decide what is fitted."""
+    """A framework: its name, its class of models, and the distributions whose versions decide a fit."""
 
     name: str
     model: type[FittedModel]

@@ -25,8 +25,7 @@ class XGBoostModel(FittedModel):
         if not booster.feature_names:
             raise ValueError("the booster has no feature_names; name them when its DMatrix is made")
         self._booster = booster
-        # Waking a thread costs more than scoring a row: one thread scores a request in a fraction of the time,
-        # and a million rows in a few seconds.
+        # Waking threads costs more than scoring a row; one alone scores a million rows in a few seconds.
         booster.set_param({"nthread": 1})
         self._names = tuple(booster.feature_names)
 
@@ -66,7 +65,7 @@ class XGBoostModel(FittedModel):
             booster = xgboost.Booster(model_file=path)
         except (xgboost.core.XGBoostError, ValueError) as error:
             raise UnreadableFileError(
-                f"{path} is not an XGBoost model: {str(error).splitlines()[-1]}"
+                f"{path} is not an XGBoost model, or is damaged; restore it or train again"
             ) from error
         return cls(booster)
 
