@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
@@ -39,6 +39,9 @@ class Warehouse(ABC):
     formatted into SQL. Each call opens the warehouse briefly; one that meets another process's lock waits, logs for
     whom, and raises :class:`~ml_platform.errors.LockTimeoutError` after a bounded time.
     """
+
+    dialect: ClassVar[Literal["duckdb", "bigquery"]]
+    """Whose SQL it runs."""
 
     @abstractmethod
     def read(self, sql: str, parameters: Parameters = (), *, batch_rows: int = 65_536) -> AbstractContextManager[pa.RecordBatchReader]:

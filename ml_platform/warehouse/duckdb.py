@@ -36,6 +36,8 @@ class DuckDBWarehouse(Warehouse):
         temp_directory: where DuckDB spills what does not fit; None: beside the file.
     """
 
+    dialect = "duckdb"
+
     def __init__(
         self,
         path: Path,
