@@ -42,7 +42,7 @@ class Performance:
     """Performance of predictions on mature days.
 
     Attributes:
-        as_of: labels reported before it were used.
+        as_of: labels reported by then were used.
         days: each mature day that has predictions, in order.
         metrics: as :func:`ml_platform.models.metrics.evaluate` gives them over all the rows; empty without
             both positives and negatives.
@@ -65,7 +65,7 @@ def performance(
     trained_until: Mapping[str, datetime],
     last_days: int = 28,
 ) -> Performance:
-    """Judge the predictions of the newest mature days by the labels reported before ``as_of``.
+    """Judge the predictions of the newest mature days by the labels reported by ``as_of``.
 
     A day is mature when it ended at least the label's delay before ``as_of``. A card (``model.card``) is
     known on a day if a label of one of its events was reported before it, no earlier than
@@ -74,7 +74,7 @@ def performance(
     Args:
         use_case: whose predictions.
         warehouse: where predictions, events and labels are.
-        as_of: the end of the data (exclusive), not the wall clock's time.
+        as_of: the end of the data, not the wall clock's time.
         trained_until: release to the end of its training window; its earlier predictions are in-sample and
             left out.
         last_days: how many mature days at most.
@@ -132,7 +132,7 @@ def performance_plot(found: Performance) -> bytes:
         if any(value is not None for value in values):
             numbers = np.array([np.nan if value is None else value for value in values])
             axes.plot(np.array(days), numbers, marker="o", markersize=3, label=name.replace("_", " "))
-    axes.set(ylim=(0, 1.02), title=f"Performance on labels reported before {found.as_of:%Y-%m-%d}")
+    axes.set(ylim=(0, 1.02), title=f"Performance on labels reported by {found.as_of:%Y-%m-%d}")
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend(loc="lower left")
@@ -157,7 +157,7 @@ def _labelled(use_case: UseCase, warehouse: Warehouse, first: date, last: date, 
             LEFT JOIN (
                 SELECT e.{card} AS card, min(l.{reported_at}) AS known_from
                 FROM {reports} l JOIN {identifier(dataset.events)} e ON e.{id_} = l.{reported}
-                WHERE l.{reported_at} > ? AND l.{reported_at} < ?
+                WHERE l.{reported_at} > ? AND l.{reported_at} <= ?
                 GROUP BY 1
             ) c ON c.card = p.{card}"""
         parameters += [_memory_start(use_case, first), as_of]
@@ -165,7 +165,7 @@ def _labelled(use_case: UseCase, warehouse: Warehouse, first: date, last: date, 
         SELECT p.{id_} AS id, p.{occurred_at} AS occurred_at, p.{DAY}, p.{SCORE}, p.{RELEASE},
             r.id IS NOT NULL AS label{selected}
         FROM {identifier(relation)} p
-        LEFT JOIN (SELECT DISTINCT {reported} AS id FROM {reports} WHERE {reported_at} < ?) r
+        LEFT JOIN (SELECT DISTINCT {reported} AS id FROM {reports} WHERE {reported_at} <= ?) r
             ON r.id = p.{id_}{joined}
         WHERE p.{DAY} BETWEEN ? AND ?
         ORDER BY 2, 1"""

@@ -50,9 +50,9 @@ def due(
 
 
 def count_new_labels(use_case: UseCase, warehouse: Warehouse, as_of: datetime | None) -> int:
-    """Labels reported since ``as_of``, until which (exclusive) the last snapshot knew them; None: all."""
+    """Labels reported after ``as_of``, that of the last snapshot; None: there is none, so all of them."""
     label = use_case.dataset.label
     sql = f"SELECT count(*) FROM {identifier(label.relation)}"
     if as_of is None:
         return int(warehouse.scalar(sql))
-    return int(warehouse.scalar(f"{sql} WHERE {identifier(label.available_at)} >= ?", [as_of]))
+    return int(warehouse.scalar(f"{sql} WHERE {identifier(label.available_at)} > ?", [as_of]))

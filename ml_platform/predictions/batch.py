@@ -120,7 +120,7 @@ def _score(
         scores = np.asarray(model.predict(rows), dtype=np.float64)
         if scores.shape != (rows.num_rows,) or not np.isfinite(scores).all():
             raise DataError(
-                f"release {release.version} of {use_case.name} gave {np.isfinite(scores).sum()} finite scores "
+                f"{use_case.name}: release {release.version} gave {np.isfinite(scores).sum()} finite scores "
                 f"for {rows.num_rows} events; roll it back, or look at the features"
             )
         occurred = pc.cast(rows.column(use_case.dataset.occurred_at), pa.timestamp("us", tz="UTC"))
