@@ -1,0 +1,111 @@
+"""What a sync left in the online store, entity by entity: the base that the next one compares with.
+
+A state is an immutable object, in the order of the keys: the keys, ``event_us``, ``version``, ``digest`` of
+the row, whether it is ``live`` (a deleted entity keeps its version, so that it can come back), and its
+``fate`` in the sync that wrote the
+state: settled before it, or added, changed or deleted by it. It is written before anything is shipped. So
+after a sync that was cut off, the rows that are not settled are those of which the store may hold either
+content; the next sync ships them again, and knows which version it must exceed.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import pyarrow as pa
+
+from ml_platform.storage.base import ObjectStore
+
+__all__ = ["ADDED", "CHANGED", "DELETED", "SETTLED", "RowFile", "open_state", "state_key", "state_schema"]
+
+SETTLED, ADDED, CHANGED, DELETED = 0, 1, 2, 3
+BATCH_ROWS = 65_536
+
+
+def state_schema(keys: Sequence[pa.Field]) -> pa.Schema:
+    """The Arrow schema of a state."""
+    return pa.schema(
+        [
+            *keys,
+            pa.field("event_us", pa.int64()),
+            pa.field("version", pa.int64()),
+            pa.field("digest", pa.uint64()),
+            pa.field("live", pa.bool_()),
+            pa.field("fate", pa.int8()),
+        ]
+    )
+
+
+def state_key(store: str, view: str, state: str) -> str:
+    """Where the state of that name is kept, of a view in the store of that name."""
+    return f"online/{store}/{view}/{state}.arrow"
+
+
+@contextlib.contextmanager
+def open_state(states: ObjectStore, key: str) -> Iterator[Iterator[pa.RecordBatch]]:
+    """Stream a state. Raises NotFoundError when it is gone."""
+    with states.open(key) as file, pa.ipc.open_stream(file) as reader:
+        yield iter(reader)
+
+
+class RowFile:
+    """Rows on their way through a temporary file, in bounded memory.
+
+    The file has no name, so that nothing is left behind when the process is killed; :meth:`named` makes one
+    that has.
+    """
+
+    def __init__(self, schema: pa.Schema, file: BinaryIO | None = None) -> None:
+        self.rows = 0
+        self.bytes = 0
+        self._file: BinaryIO = file or tempfile.TemporaryFile(prefix="ml-platform-")  # noqa: SIM115 (it lives as long as this)
+        self._schema = schema
+        self._writer = pa.ipc.new_stream(self._file, schema)
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows = 0
+
+    @classmethod
+    def named(cls, schema: pa.Schema, path: Path) -> "RowFile":
+        """A file of rows at ``path``."""
+        return cls(schema, path.open("w+b"))
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Append rows; small batches are joined, so that what is written has batches of a useful size."""
+        if not batch.num_rows:
+            return
+        self.rows += batch.num_rows
+        self.bytes += batch.nbytes
+        self._pending.append(batch)
+        self._pending_rows += batch.num_rows
+        if self._pending_rows >= BATCH_ROWS:
+            self._flush()
+
+    def finish(self) -> None:
+        """Write what is pending; nothing can be added afterwards."""
+        self._flush()
+        self._writer.close()
+        self._file.flush()
+
+    def read(self) -> Iterator[pa.RecordBatch]:
+        """The rows, from the beginning; after :meth:`finish`."""
+        self._file.seek(0)
+        yield from pa.ipc.open_stream(self._file)
+
+    def _flush(self) -> None:
+        if len(self._pending) == 1:
+            self._writer.write_batch(self._pending[0])
+        elif self._pending:
+            table = pa.Table.from_batches(self._pending, self._schema).combine_chunks()
+            self._writer.write_table(table)
+        self._pending, self._pending_rows = [], 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
