@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     run_timeout_seconds: float = Field(
         default=3600.0, gt=0, description="How long `ml-platform run` waits for another one that is at work."
     )
+    mlflow_ui_url: str = Field(default="http://127.0.0.1:5000", description="Where links to MLflow runs lead.")
+    dagster_ui_url: str = Field(default="http://127.0.0.1:3000", description="Where links in alerts lead.")
     online_store: Literal["sqlite", "cassandra"] = Field(
         default="sqlite", description="Which online store feature views are synced to."
     )
@@ -75,6 +77,21 @@ class Settings(BaseSettings):
     def mlflow_uri(self) -> str:
         """Tracking URI of the local MLflow."""
         return f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """Folder of MLflow's artifacts."""
+        return self.root / "mlflow" / "artifacts"
+
+    @property
+    def scratch_path(self) -> Path:
+        """Folder for files that only live while something is made; safe to delete when nothing runs."""
+        return self.root / "scratch"
+
+    @property
+    def alerts_path(self) -> Path:
+        """JSON lines of the alerts that were raised."""
+        return self.root / "alerts.jsonl"
 
     @property
     def dagster_home(self) -> Path:

@@ -33,7 +33,7 @@ class Platform:
     settings: Settings
     use_cases: Sequence[UseCase]
     sources: Sequence[RawSource]
-    resources: Mapping[str, dg.ConfigurableResourceFactory[Any]]
+    resources: Mapping[str, dg.ConfigurableResource[Any]]
     load: Callable[[], dg.Definitions]
 
     @cached_property

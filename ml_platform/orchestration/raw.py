@@ -6,24 +6,96 @@ from pathlib import Path
 
 import dagster as dg
 
+from ml_platform.ingestion.checks import duplicates_outcome, quarantine_outcome
 from ml_platform.ingestion.landing import fingerprint
 from ml_platform.ingestion.load import load_days
 from ml_platform.ingestion.source import RawSource
 from ml_platform.orchestration.calendar import DAYS
+from ml_platform.orchestration.checks import Checks
+from ml_platform.orchestration.naming import DAILY, asset_key
 from ml_platform.orchestration.recording import Recording
 from ml_platform.warehouse.base import Warehouse
 
 __all__ = ["fingerprints", "raw_asset"]
 
 
-def _key(source: RawSource) -> dg.AssetKey:
-    return dg.AssetKey(source.relation.split("."))
-
-
 def fingerprints(sources: Sequence[RawSource], landing: Path) -> dict[dg.AssetKey, Callable[[str], str | None]]:
-    """Raw asset to a function that says what its files of a day contain now; None when they are not there."""
+    """Raw asset to a function that says what its files of a day contain now; None when their folder is not there.
+
+    So a day whose folder was archived after it had been loaded stays loaded.
+    """
 
     def of(source: RawSource) -> Callable[[str], str | None]:
-        return lambda day: fingerprint(landing, source, date.fromisoformat(day)) or None
+        def read(day: str) -> str | None:
+            there = (landing / source.name / day).is_dir()
+            return fingerprint(landing, source, date.fromisoformat(day)) if there else None
 
-    return {_key(source): of(source) for source in sources}
+        return read
+
+    return {asset_key(source.relation): of(source) for source in sources}
+
+
+def raw_asset(source: RawSource) -> dg.AssetsDefinition:
+    """``raw/<source>``: the validated rows of each day's files; loading a day again replaces it."""
+    key = asset_key(source.relation)
+    checks = Checks(
+        key,
+        {
+            "quarantine": f"At most {source.max_quarantined_share:.1%} of a day's rows broke a rule.",
+            "duplicates": "Rows that repeat an id are few; the first of them is kept.",
+        },
+    )
+
+    @dg.asset(
+        key=key,
+        partitions_def=DAYS,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        code_version=source.schema.to_string(),
+        description=source.description,
+        metadata={
+            "dagster/relation_identifier": source.relation,
+            "dagster/column_schema": _column_schema(source),
+            "landing": f"<landing>/{source.name}/<YYYY-MM-DD>/",
+        },
+        group_name="raw",
+        owners=[source.owner] if source.owner else None,
+        kinds={"table"},
+        check_specs=checks.specs,
+        freshness_policy=DAILY,
+        pool="warehouse",
+    )
+    def load(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], landing: dg.ResourceParam[Path]
+    ) -> dg.MaterializeResult:
+        recording = Recording(context, fingerprints([source], landing))
+        loads = load_days(source, [date.fromisoformat(day) for day in recording.days], landing, warehouse, context.log.info)
+        recording.finish(
+            key,
+            {load.day.isoformat(): load.version for load in loads},
+            rows={load.day.isoformat(): load.rows for load in loads},
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "rows": sum(load.rows for load in loads),
+                "quarantined": sum(load.quarantined for load in loads),
+                "bytes": sum(load.bytes for load in loads),
+                "files": sum(load.files for load in loads),
+            },
+            check_results=checks.results([quarantine_outcome(source, loads), duplicates_outcome(source, loads)]),
+        )
+
+    return load
+
+
+def _column_schema(source: RawSource) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name,
+                str(column.arrow_type),
+                column.description,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=name == source.unique),
+            )
+            for name, column in source.columns.items()
+        ]
+    )

@@ -45,6 +45,10 @@ class Recording:
         built = self._state.built(key).get(None)
         return built.metadata if built else {}
 
+    def built_days(self, key: dg.AssetKey) -> frozenset[Day]:
+        """The days for which an upstream asset had been materialised, at the beginning."""
+        return frozenset(self._state.built(key))
+
     def upstream_versions(self, key: dg.AssetKey) -> dict[str, str]:
         """Upstream asset key to one digest over the versions of all that is read of it."""
         node = self.nodes[key]

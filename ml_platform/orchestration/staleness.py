@@ -107,15 +107,32 @@ class Staleness:
                 result[key] = days
         return result
 
-    def blocked_by(self, key: dg.AssetKey) -> frozenset[dg.AssetKey]:
-        """The stale or missing assets, built elsewhere, that must come before this one."""
-        blocking: set[dg.AssetKey] = set()
+    @cached_property
+    def ready(self) -> dict[dg.AssetKey, frozenset[Day]]:
+        """What is stale and reads nothing that is stale itself (or was never made), other than what is built with it."""
+        found = {key: frozenset(day for day in days if not self.waits_for(key, day)) for key, days in self.stale.items()}
+        return {key: days for key, days in found.items() if days}
+
+    def waits_for(self, key: dg.AssetKey, day: Day) -> frozenset[dg.AssetKey]:
+        """The assets that must be built before (asset, day) can be."""
         node = self._nodes[key]
+        before: set[dg.AssetKey] = set()
         for dep in node.deps:
-            if dep not in self._nodes or (dep not in self.stale and self.built(dep)):
+            if dep not in self._nodes:
                 continue
-            blocking |= self.blocked_by(dep) if dep in node.together else {dep}
-        return frozenset(blocking)
+            stale = self.stale.get(dep, frozenset())
+            read = [d for d in self._needed_days(node, dep, day) if d in stale]
+            if dep in node.together:
+                before |= {upstream for d in read for upstream in self.waits_for(dep, d)}
+            elif read or not self.built(dep):
+                before.add(dep)
+        return frozenset(before)
+
+    def _needed_days(self, node: Node, dep: dg.AssetKey, day: Day) -> list[Day]:
+        """Like :meth:`read_days`, but what is only ordered behind must be there, too."""
+        if node.rule(dep) != "order":
+            return self.read_days(node, dep, day)
+        return list(self.stale.get(dep, frozenset()))
 
     def why(self, key: dg.AssetKey) -> str:
         """In words, why an asset is stale; empty when it is not."""

@@ -18,6 +18,7 @@ from ml_platform.orchestration.home import PROCESS_TAG, process_tag
 from ml_platform.orchestration.ledger import Ledger
 from ml_platform.orchestration.nodes import Node, nodes_of
 from ml_platform.orchestration.staleness import Day, Staleness
+from ml_platform.orchestration.state import check_states
 
 __all__ = ["Done", "Report", "Updater"]
 
@@ -99,30 +100,28 @@ class Updater:
         asked = False
         while True:
             state = self.staleness()
-            wave = self._wave(state, state.stale, report)
+            wave = {key: days for key, days in state.ready.items() if key not in report.failed and not self._blocked(key)}
             if not wave and not asked:
                 asked = True
                 wave = dict(also(state))
             if not wave:
-                report.waiting = {
-                    key: self._waits_for(state, key, report) for key in state.stale if key not in report.failed
-                }
+                waiting = {key: self._waits_for(state, key) for key in state.stale if key not in report.failed}
+                report.waiting = {key: reason for key, reason in waiting.items() if reason}
                 return report
             for batch in self._batches(wave):
                 self._execute(batch, report)
 
-    def _wave(self, state: Staleness, stale: Mapping[dg.AssetKey, frozenset[Day]], report: Report) -> dict[dg.AssetKey, frozenset[Day]]:
-        return {key: days for key, days in stale.items() if key not in report.failed and not self._waits_for(state, key, report)}
+    def _blocked(self, key: dg.AssetKey) -> list[dg.AssetKey]:
+        """Upstream assets of which a blocking check failed."""
+        deps = [dep for dep in self.nodes[key].deps if dep in self.nodes and dep not in self.nodes[key].together]
+        return [dep for dep in deps if failed_blocking_checks(self._definitions, self._instance, dep)]
 
-    def _waits_for(self, state: Staleness, key: dg.AssetKey, report: Report) -> str:
-        node = self.nodes[key]
-        if blocked := sorted(state.blocked_by(key)):
-            return f"waits for {', '.join(k.to_user_string() for k in blocked)}"
-        failed = sorted({dep for dep in node.deps if dep in report.failed or self._is_blocked(dep)})
-        return f"a blocking check of {', '.join(k.to_user_string() for k in failed)} failed" if failed else ""
-
-    def _is_blocked(self, key: dg.AssetKey) -> bool:
-        return key in self.nodes and bool(failed_blocking_checks(self._definitions, self._instance, key))
+    def _waits_for(self, state: Staleness, key: dg.AssetKey) -> str:
+        before = sorted({dep.to_user_string() for day in state.stale[key] for dep in state.waits_for(key, day)})
+        if before:
+            return f"waits for {', '.join(before)}"
+        blocked = ", ".join(dep.to_user_string() for dep in self._blocked(key))
+        return f"is not made: a blocking check of {blocked} failed" if blocked else ""
 
     def _batches(self, wave: Mapping[dg.AssetKey, frozenset[Day]]) -> list[_Batch]:
         """Group a wave into runs: what has no days is one; assets with the same days are one for each range of days."""
@@ -146,7 +145,7 @@ class Updater:
         tags = {PROCESS_TAG: process_tag() or ""}
         if batch.first is not None and batch.last is not None:
             tags |= {_RANGE_START: batch.first, _RANGE_END: batch.last}
-        collect = _Collector(report, batch, self._job)
+        collect = _Collector()
 
         def on_entry(entry: dg.EventLogEntry, _cursor: object = None) -> None:
             if entry.dagster_event is not None:
@@ -158,56 +157,67 @@ class Updater:
             instance=self._instance, asset_selection=sorted(batch.keys), tags=tags, run_id=run_id, raise_on_error=False
         )
         report.run_ids.append(run_id)
-        if not result.success:
-            collect.failed(sorted(batch.keys))
+        report.steps += collect.steps
+        report.checks += collect.checks
+        if result.success:
+            return
+        for key in sorted(batch.keys - collect.made):
+            halves = self._halves(key, batch)
+            if not halves:
+                report.failed[key] = collect.error or "the run failed"
+            for half in halves:
+                self._execute(half, report)
+
+    def _halves(self, key: dg.AssetKey, batch: _Batch) -> list[_Batch]:
+        """A range of raw days of which one cannot be read is loaded by halves: one bad file does not hold up the rest."""
+        if self.nodes[key].external is None or batch.first == batch.last:
+            return []
+        order = calendar(self._instance)
+        first, last = order.index(str(batch.first)), order.index(str(batch.last))
+        middle = (first + last) // 2
+        return [_Batch(frozenset({key}), order[a], order[b]) for a, b in ((first, middle), (middle + 1, last))]
 
 
 class _Collector:
     """Gathers from a run's events what a report needs."""
 
-    def __init__(self, report: Report, batch: _Batch, job: dg.JobDefinition) -> None:
-        self._report = report
-        self._batch = batch
-        self._done: dict[dg.AssetKey, int] = defaultdict(int)
+    def __init__(self) -> None:
+        self.steps: list[Done] = []
+        self.checks: list[dg.AssetCheckEvaluation] = []
+        self.error = ""
+        self._days: dict[dg.AssetKey, int] = defaultdict(int)
         self._by_step: dict[str, set[dg.AssetKey]] = defaultdict(set)
+
+    @property
+    def made(self) -> frozenset[dg.AssetKey]:
+        """The assets that were materialised."""
+        return frozenset(self._days)
 
     def __call__(self, event: dg.DagsterEvent) -> None:
         step = event.step_key or ""
         if event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.asset_key is not None:
-            self._done[event.asset_key] += 1
+            self._days[event.asset_key] += 1
             self._by_step[step].add(event.asset_key)
         elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
-            self._report.checks.append(event.asset_check_evaluation_data)
+            self.checks.append(event.asset_check_evaluation_data)
         elif event.event_type == DagsterEventType.STEP_SUCCESS:
             keys = tuple(sorted(self._by_step[step]))
-            days = max((self._done[key] for key in keys), default=0)
-            self._report.steps.append(Done(keys, days, event.step_success_data.duration_ms / 1000))
+            days = max((self._days[key] for key in keys), default=0)
+            self.steps.append(Done(keys, days, event.step_success_data.duration_ms / 1000))
         elif event.event_type == DagsterEventType.STEP_FAILURE:
             error = event.step_failure_data.error
-            cause = error
-            while cause and cause.cause:
-                cause = cause.cause
-            self._report.steps.append(Done(tuple(sorted(self._by_step[step])), 0, 0.0, cause.message.strip() if cause else step))
-
-    def failed(self, keys: Sequence[dg.AssetKey]) -> None:
-        """Note, for each asset of the batch that was not written, why."""
-        errors = [step.error for step in self._report.steps if step.error]
-        for key in keys:
-            if not self._done[key]:
-                self._report.failed[key] = errors[-1] if errors else "the run failed"
+            while error is not None and error.cause is not None:
+                error = error.cause
+            self.error = error.message.strip() if error else f"step {step} failed"
+            self.steps.append(Done(tuple(sorted(self._by_step[step])), 0, 0.0, self.error))
 
 
 def failed_blocking_checks(definitions: dg.Definitions, instance: dg.DagsterInstance, key: dg.AssetKey) -> list[dg.AssetCheckKey]:
     """Blocking checks of an asset whose newest evaluation failed with severity ERROR."""
     graph = definitions.resolve_asset_graph()
     keys = [k for k in graph.get_check_keys_for_assets({key}) if graph.get(k).blocking]
-    records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys) if keys else {}
-    failed = []
-    for check_key, record in records.items():
-        evaluation = record.event.dagster_event.asset_check_evaluation_data if record.event and record.event.dagster_event and record.event.dagster_event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION else None
-        if evaluation and not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR:
-            failed.append(check_key)
-    return failed
+    states = check_states(instance, keys).values()
+    return [state.key for state in states if not state.passed and state.severity == dg.AssetCheckSeverity.ERROR]
 
 
 def _ranges(days: Sequence[str], order: Sequence[str]) -> list[tuple[str, str]]:

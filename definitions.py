@@ -1,0 +1,40 @@
+"""The composer: everything under `assets/`, with the resources of these settings, and the sensors."""
+
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+
+from ml_platform.orchestration.platform import Platform
+from ml_platform.settings import Settings
+
+
+@cache
+def platform() -> Platform:
+    """The project, composed once in a process."""
+    from assets.raw.sources import SOURCES
+    from ml_platform.orchestration.component import UseCaseComponent
+    from resources import resources_for
+
+    settings = Settings()
+    tree = dg.ComponentTree.for_project(Path(__file__).parent)
+    components = tree.get_all_components(of_type=UseCaseComponent)
+
+    def load() -> dg.Definitions:
+        from sensors import sensors_for
+
+        return dg.Definitions.merge(
+            tree.build_defs(),
+            dg.Definitions(
+                resources=dict(composed.resources), sensors=sensors_for(composed), executor=dg.in_process_executor
+            ),
+        )
+
+    composed = Platform(settings, [c.declaration for c in components], SOURCES, resources_for(settings), load)
+    return composed
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads."""
+    return platform().definitions

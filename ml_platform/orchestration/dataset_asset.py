@@ -1,0 +1,82 @@
+"""The dataset: an immutable snapshot of labelled events."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+
+from ml_platform.datasets.checks import check_snapshot
+from ml_platform.datasets.snapshot import export_snapshot
+from ml_platform.orchestration.calendar import end_of
+from ml_platform.orchestration.checks import Checks
+from ml_platform.orchestration.conditions import when_missing
+from ml_platform.orchestration.naming import asset_key, common, declaration_version
+from ml_platform.orchestration.nodes import READS
+from ml_platform.orchestration.recording import Recording
+from ml_platform.storage.base import ObjectStore
+from ml_platform.use_case import UseCase
+from ml_platform.warehouse.base import Warehouse
+
+__all__ = ["dataset_asset"]
+
+_CHECKS = {
+    "schema": "Every row satisfies the declared schema.",
+    "labels": "The share of positives is believable, and reports came after their events.",
+    "duplicates": "No event is there twice.",
+    "point_in_time": "No feature knows what could not have been known at the time.",
+}
+
+
+def dataset_asset(use_case: UseCase) -> dg.AssetsDefinition:
+    """``<use_case>/dataset``: exported by the warehouse itself, addressed by its content.
+
+    New days do not make it stale, or every day would train a model: the retraining sensor decides when a new one is
+    due. A change of what it was made from does.
+    """
+    key = dg.AssetKey([use_case.name, "dataset"])
+    declared = use_case.dataset
+    relations = {declared.events, declared.label.relation, *(v.view.relation for v in declared.views)}
+    checks = Checks(key, _CHECKS, blocking=frozenset(_CHECKS))
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(relation) for relation in sorted(relations)],
+        code_version=declaration_version(declared, leave_out={"data_schema"}),
+        metadata={READS: {asset_key(relation).to_user_string(): "until_read" for relation in sorted(relations)}},
+        description="Labelled events with what was known at the time of each: Parquet files and a manifest.",
+        check_specs=checks.specs,
+        automation_condition=when_missing(),
+        pool="warehouse",
+        **common(use_case, "parquet"),
+    )
+    def dataset(
+        context: dg.AssetExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        objects: dg.ResourceParam[ObjectStore],
+        scratch: dg.ResourceParam[Path],
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        recording = Recording(context)
+        last = recording.calendar[-1]
+        snapshot = export_snapshot(
+            use_case.name,
+            declared,
+            warehouse,
+            objects,
+            as_of=end_of(last),
+            scratch=scratch / "snapshots",
+            upstream=recording.upstream_versions(key),
+            progress=context.log.info,
+        )
+        manifest = snapshot.manifest
+        recording.finish(key, {None: snapshot.version}, rows={None: manifest.rows}, read_until=last)
+        yield dg.MaterializeResult(
+            metadata={
+                "as_of": end_of(last).isoformat(),
+                "exported": "now" if snapshot.created else "before: the content is known",
+                "positives": manifest.positives,
+                "uri": snapshot.uri,
+            }
+        )
+        yield from checks.results(check_snapshot(declared, snapshot, warehouse))
+
+    return dataset

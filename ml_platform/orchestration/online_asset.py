@@ -1,0 +1,128 @@
+"""A feature view's rows in the online store."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import dagster as dg
+from pydantic import Field
+
+from ml_platform.checks import CheckOutcome
+from ml_platform.features.online.base import OnlineStore
+from ml_platform.features.sync import SyncRefusedError, SyncResult, parity, sync_view
+from ml_platform.orchestration.checks import Checks
+from ml_platform.orchestration.conditions import when_stale
+from ml_platform.orchestration.naming import DAILY, asset_key, common, declaration_version
+from ml_platform.orchestration.recording import Recording
+from ml_platform.storage.base import ObjectStore
+from ml_platform.use_case import FeatureView, UseCase
+from ml_platform.warehouse.base import Warehouse
+
+__all__ = ["SyncConfig", "online_asset"]
+
+
+class SyncConfig(dg.Config):
+    """What a person may say of one sync."""
+
+    override: list[str] = Field(default=[], description="Names of preconditions that may fail in this run.")
+    full: bool = Field(default=False, description="Fill a new table with everything, and switch to it.")
+    rows_per_second: float | None = Field(default=None, description="Most rows to write a second.")
+
+
+def online_asset(use_case: UseCase, view: FeatureView) -> dg.AssetsDefinition:
+    """``online/<view>``: the newest row of each entity, shipped by difference."""
+    key = dg.AssetKey(["online", view.name])
+    source = asset_key(view.relation)
+    checks = _checks(key, view)
+
+    @dg.asset(
+        key=key,
+        deps=[source],
+        code_version=declaration_version(view, leave_out={"owner", "description", "guard"}),
+        description=view.description or f"The newest row of each entity of {view.relation}.",
+        metadata={
+            "entity": list(view.entity),
+            "features": list(view.features),
+            "used by": _consumers(use_case, view),
+            "time to live": str(view.ttl) if view.ttl else "for ever",
+        },
+        check_specs=checks.specs,
+        freshness_policy=DAILY,
+        automation_condition=when_stale(),
+        pool="warehouse",
+        **{**common(use_case, "feature view"), "owners": [view.owner or use_case.owner]},
+    )
+    def sync(
+        context: dg.AssetExecutionContext,
+        config: SyncConfig,
+        warehouse: dg.ResourceParam[Warehouse],
+        online_store: dg.ResourceParam[OnlineStore],
+        objects: dg.ResourceParam[ObjectStore],
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        recording = Recording(context)
+        newest = date.fromisoformat(recording.calendar[-1])
+        try:
+            done = sync_view(
+                view,
+                warehouse,
+                online_store,
+                objects,
+                newest_day=newest,
+                override=config.override,
+                full=config.full,
+                rows_per_second=config.rows_per_second,
+                progress=context.log.info,
+            )
+        except SyncRefusedError as refused:
+            yield from checks.results(refused.outcomes)
+            raise
+        if not done.completed:
+            raise dg.Failure(f"{view.name} is paused: what was shipped stays, and the next sync ships the rest")
+        compared = parity(view, warehouse, online_store)
+        recording.finish(key, {None: recording.derived_version(key, None)})
+        yield dg.MaterializeResult(metadata=_facts(done))
+        yield from checks.results([*_accepted(done.checks, config.override), compared])
+
+    return sync
+
+
+def _checks(key: dg.AssetKey, view: FeatureView) -> Checks:
+    before = {
+        "keys": "Every row has its key and time, and no two rows of an entity tie for newest.",
+        "rows": "There are enough entities, and not many fewer than in the last sync.",
+        "blast_radius": "Not more of what is stored would change or be deleted than is allowed.",
+        **{f"nulls_{name}": f"Not too many nulls in {name}." for name in view.guard.max_null_share},
+        **{f"range_{name}": f"{name} lies within its legal range." for name in view.guard.ranges},
+    }
+    if view.guard.max_age is not None:
+        before["freshness"] = f"The newest row is at most {view.guard.max_age} older than the end of the data."
+    after = {"parity": "A sample of keys, read back from the online store, equals the warehouse bit for bit."}
+    return Checks(key, before | after, blocking=frozenset(before))
+
+
+def _accepted(outcomes: tuple[CheckOutcome, ...], override: list[str]) -> list[CheckOutcome]:
+    """A precondition that a person overrode stays red, as a warning: it must not block what they asked for."""
+    return [
+        CheckOutcome(o.name, o.passed, o.description, o.metadata, "WARN", o.blocking) if o.name in override else o
+        for o in outcomes
+    ]
+
+
+def _facts(done: SyncResult) -> dict[str, float | int | str]:
+    facts: dict[str, float | int | str | None] = {
+        "rows": done.rows,
+        "rows added": done.added,
+        "rows changed": done.changed,
+        "rows deleted": done.deleted,
+        "rows unchanged": done.unchanged,
+        "bytes": done.bytes,
+        "rows a second": done.rows_per_second,
+        "staleness before (s)": done.staleness_before,
+        "staleness after (s)": done.staleness_after,
+        "plan": done.plan,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _consumers(use_case: UseCase, view: FeatureView) -> list[str]:
+    used = [v for v in use_case.dataset.views if v.view.name == view.name]
+    return [f"{use_case.name}/model: {', '.join(v.features)}" for v in used]

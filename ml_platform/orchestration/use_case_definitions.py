@@ -1,0 +1,34 @@
+"""One use case as Dagster definitions."""
+
+import dagster as dg
+
+from ml_platform.orchestration.champion_asset import champion_asset
+from ml_platform.orchestration.dataset_asset import dataset_asset
+from ml_platform.orchestration.model_asset import model_asset
+from ml_platform.orchestration.online_asset import online_asset
+from ml_platform.orchestration.performance_asset import performance_asset
+from ml_platform.orchestration.prediction_assets import prediction_events_asset, predictions_asset
+from ml_platform.orchestration.retraining import retraining_sensor
+from ml_platform.use_case import UseCase
+
+__all__ = ["use_case_definitions"]
+
+
+def use_case_definitions(use_case: UseCase) -> dg.Definitions:
+    """The assets, with their checks and conditions, and the retraining sensor of a use case.
+
+    =========================== ========================================================
+    declaration                 becomes
+    =========================== ========================================================
+    ``Dataset``                 ``<use_case>/dataset``
+    ``Model``                   ``<use_case>/model`` and ``<use_case>/champion``
+    ``BatchPrediction``         ``<use_case>/predictions``, ``…/prediction_events``, ``…/performance``
+    ``FeatureView``             ``online/<view>``
+    ``Retraining``              the sensor ``<use_case>_retraining``
+    =========================== ========================================================
+    """
+    assets = [dataset_asset(use_case), model_asset(use_case), champion_asset(use_case)]
+    if use_case.batch_prediction is not None:
+        assets += [predictions_asset(use_case), prediction_events_asset(use_case), performance_asset(use_case)]
+    assets += [online_asset(use_case, view) for view in use_case.feature_views]
+    return dg.Definitions(assets=assets, sensors=[retraining_sensor(use_case)])

@@ -1,0 +1,63 @@
+"""Hands failed runs and failed checks to the alert port."""
+
+import dagster as dg
+from dagster import DagsterEventType, EventRecordsFilter
+
+from ml_platform.orchestration.alerting import assets_of_step, check_alert, failure_alert
+from ml_platform.orchestration.home import PROCESS_TAG
+from ml_platform.orchestration.platform import Platform
+
+__all__ = ["check_failure_sensor", "run_failure_sensor"]
+
+_AT_ONCE = 100
+
+
+def run_failure_sensor(platform: Platform) -> dg.SensorDefinition:
+    """One alert for each asset that a failed run did not make."""
+
+    @dg.run_failure_sensor(name="run_failures", description="Alerts the owner of each asset that a run failed to make.")
+    def run_failures(context: dg.RunFailureSensorContext) -> None:
+        alerts = platform.port("alerts")
+        run = context.dagster_run
+        for event in context.get_step_failure_events():
+            data = event.step_failure_data
+            error = data.error_display_string if data.error else (event.message or "")
+            for key in assets_of_step(platform, event.step_key or "", run.asset_selection):
+                alerts.send(failure_alert(platform, key, error, run.run_id))
+        if not context.get_step_failure_events():
+            for key in sorted(run.asset_selection or ()):
+                alerts.send(failure_alert(platform, key, context.failure_event.message or "the run failed", run.run_id))
+
+    return run_failures
+
+
+def check_failure_sensor(platform: Platform) -> dg.SensorDefinition:
+    """One alert for each failed evaluation of a check; those of `ml-platform run` were sent by it."""
+
+    @dg.sensor(name="check_failures", minimum_interval_seconds=30, description="Alerts the owner of an asset whose check failed.")
+    def check_failures(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        alerts = platform.port("alerts")
+        # Evaluations from before the sensor was first turned on are history.
+        if context.cursor is None:
+            newest = context.instance.get_event_records(
+                EventRecordsFilter(DagsterEventType.ASSET_CHECK_EVALUATION), limit=1
+            )
+            return dg.SensorResult(cursor=str(newest[0].storage_id if newest else 0))
+        records = context.instance.get_event_records(
+            EventRecordsFilter(DagsterEventType.ASSET_CHECK_EVALUATION, after_cursor=int(context.cursor)),
+            limit=_AT_ONCE,
+            ascending=True,
+        )
+        sent = 0
+        for record in records:
+            run = context.instance.get_run_by_id(record.event_log_entry.run_id)
+            event = record.event_log_entry.get_dagster_event()
+            if (run is None or PROCESS_TAG not in run.tags) and not event.asset_check_evaluation_data.passed:
+                alerts.send(check_alert(platform, event.asset_check_evaluation_data, record.event_log_entry.run_id))
+                sent += 1
+        if not records:
+            return dg.SkipReason("no new evaluations")
+        context.log.info("%d evaluations, %d alerts", len(records), sent)
+        return dg.SensorResult(cursor=str(records[-1].storage_id))
+
+    return check_failures

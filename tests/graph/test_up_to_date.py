@@ -1,0 +1,174 @@
+"""What `ml-platform run` rebuilds, on a small graph with the shapes of the real one."""
+
+import logging
+from collections.abc import Iterator
+from datetime import date
+
+import dagster as dg
+import pytest
+
+from ml_platform.orchestration.calendar import DAYS, calendar, extend_calendar
+from ml_platform.orchestration.home import PROCESS_TAG, open_instance
+from ml_platform.orchestration.nodes import READS
+from ml_platform.orchestration.recording import Recording
+from ml_platform.orchestration.up_to_date import Report, Updater
+from ml_platform.settings import Settings
+
+RAW = dg.AssetKey(["raw", "payments"])
+DAILY = {"partitions_def": DAYS, "backfill_policy": dg.BackfillPolicy.single_run(), "code_version": "1"}
+
+
+class World:
+    """The outside world of the graph: files by day, a gate, and what was built."""
+
+    def __init__(self) -> None:
+        self.files = {f"2024-01-0{day}": f"content {day}" for day in range(1, 6)}
+        self.unreadable: set[str] = set()
+        self.gate_passes = True
+        self.built: list[tuple[str, list[str]]] = []
+
+    def definitions(self) -> dg.Definitions:
+        external = {RAW: self.files.get}
+
+        @dg.asset(key=RAW, **DAILY)
+        def raw(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+            recording = Recording(context, external)
+            if self.unreadable & set(recording.days):
+                raise ValueError("a file cannot be read")
+            self.built.append(("raw", recording.days))
+            recording.finish(RAW, {day: self.files.get(day, "").upper() for day in recording.days})
+            return dg.MaterializeResult()
+
+        @dg.multi_asset(
+            specs=[
+                dg.AssetSpec("staged", deps=[RAW], code_version="1"),
+                dg.AssetSpec("features", deps=["staged"], metadata={READS: {"staged": 1}}, code_version="1"),
+            ],
+            partitions_def=DAYS,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            can_subset=True,
+        )
+        def models(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+            recording = Recording(context)
+            for name in ("staged", "features"):
+                key = dg.AssetKey(name)
+                if key in context.selected_asset_keys:
+                    self.built.append((name, recording.days))
+                    recording.finish(key, {day: recording.derived_version(key, day) for day in recording.days})
+                    yield dg.MaterializeResult(asset_key=key)
+
+        @dg.asset(
+            deps=["features"],
+            metadata={READS: {"features": "until_read"}},
+            code_version="1",
+            check_specs=[dg.AssetCheckSpec("gate", asset="dataset", blocking=True)],
+        )
+        def dataset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+            recording = Recording(context)
+            self.built.append(("dataset", []))
+            version = recording.derived_version(context.asset_key, None)
+            recording.finish(context.asset_key, {None: version}, read_until=recording.calendar[-1])
+            return dg.MaterializeResult(check_results=[dg.AssetCheckResult(check_name="gate", passed=self.gate_passes)])
+
+        @dg.asset(deps=["dataset"], code_version="1")
+        def model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+            recording = Recording(context)
+            self.built.append(("model", []))
+            recording.finish(context.asset_key, {None: recording.version_of(dg.AssetKey("dataset"))})
+            return dg.MaterializeResult()
+
+        return dg.Definitions(assets=[raw, models, dataset, model], executor=dg.in_process_executor)
+
+    def update(self, instance: dg.DagsterInstance) -> Report:
+        self.built.clear()
+        updater = Updater(self.definitions(), instance, {RAW: self.files.get})
+        return updater.update(date.fromisoformat(day) for day in self.files)
+
+
+@pytest.fixture
+def world() -> World:
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    return World()
+
+
+@pytest.fixture
+def instance(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    monkeypatch.setenv("DAGSTER_HOME", str(settings.dagster_home))
+    with open_instance(settings) as opened:
+        yield opened
+
+
+def test_everything_is_built_once_in_order_and_then_nothing(world: World, instance: dg.DagsterInstance) -> None:
+    days = sorted(world.files)
+    assert world.update(instance).ok
+    assert world.built == [("raw", days), ("staged", days), ("features", days), ("dataset", []), ("model", [])]
+    assert world.update(instance).steps == []
+
+
+def test_a_new_day_builds_that_day_and_not_the_dataset(world: World, instance: dg.DagsterInstance) -> None:
+    world.update(instance)
+    world.files["2024-01-06"] = "content 6"
+    assert world.update(instance).new_days == ["2024-01-06"]
+    assert world.built == [(name, ["2024-01-06"]) for name in ("raw", "staged", "features")]
+
+
+def test_a_corrected_day_rebuilds_the_days_that_read_it_and_what_was_trained_on_it(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    world.update(instance)
+    world.files["2024-01-02"] = "corrected"
+    world.update(instance)
+    assert ("raw", ["2024-01-02"]) in world.built
+    assert ("features", ["2024-01-02", "2024-01-03"]) in world.built
+    assert {"dataset", "model"} <= {name for name, _ in world.built}
+
+
+def test_files_that_say_the_same_rebuild_nothing_behind_them(world: World, instance: dg.DagsterInstance) -> None:
+    world.update(instance)
+    world.files["2024-01-02"] = "CONTENT 2"  # another file, whose rows have the same version
+    world.update(instance)
+    assert world.built == [("raw", ["2024-01-02"])]
+
+
+def test_a_day_whose_files_were_archived_stays_loaded(world: World, instance: dg.DagsterInstance) -> None:
+    world.update(instance)
+    del world.files["2024-01-02"]
+    assert world.update(instance).steps == []
+
+
+def test_one_unreadable_day_holds_up_only_what_reads_it(world: World, instance: dg.DagsterInstance) -> None:
+    world.unreadable = {"2024-01-04"}
+    report = world.update(instance)
+    assert not report.ok
+    assert "cannot be read" in report.failed[RAW]
+    assert ("features", ["2024-01-01", "2024-01-02", "2024-01-03"]) in world.built
+    assert "dataset" not in {name for name, _ in world.built}
+    assert report.waiting[dg.AssetKey("dataset")].startswith("waits for")
+    world.unreadable.clear()
+    assert world.update(instance).ok
+    assert ("raw", ["2024-01-04"]) in world.built
+    assert ("dataset", []) in world.built
+
+
+def test_a_failed_blocking_check_stops_what_lies_behind(world: World, instance: dg.DagsterInstance) -> None:
+    world.gate_passes = False
+    report = world.update(instance)
+    assert not report.ok
+    assert "model" not in {name for name, _ in world.built}
+    assert "gate" in str(report.failed) or "blocking check" in str(report.waiting)
+
+
+def test_days_that_arrive_late_take_their_place_in_the_calendar(instance: dg.DagsterInstance) -> None:
+    extend_calendar(instance, [date(2024, 1, 3), date(2024, 1, 5)])
+    assert extend_calendar(instance, [date(2024, 1, 4)]) == ["2024-01-04"]
+    assert list(instance.get_dynamic_partitions("days")) == calendar(instance) == ["2024-01-03", "2024-01-04", "2024-01-05"]
+
+
+def test_a_run_whose_process_is_gone_is_ended(settings: Settings, world: World, instance: dg.DagsterInstance) -> None:
+    run = instance.create_run_for_job(
+        dg.job(name="left")(lambda: None), status=dg.DagsterRunStatus.STARTED, tags={PROCESS_TAG: "999999999:1"}
+    )
+    with open_instance(settings) as again:
+        ended = again.get_run_by_id(run.run_id)
+    assert ended is not None
+    assert ended.status == dg.DagsterRunStatus.FAILURE
