@@ -1,0 +1,95 @@
+"""The files that the bank's systems drop into the landing folder, and the rules that their rows must keep."""
+
+from typing import Any
+
+from ml_platform.ingestion.source import RawColumn, RawSource
+
+__all__ = ["CUSTOMERS", "FRAUD_REPORTS", "PAYMENTS", "SOURCES", "TERMINALS"]
+
+
+def payment_rules() -> Any:  # noqa: ANN401 (pandera is imported when the first row is read)
+    """Amounts are finite and not negative; 0 is legal (a card's verification)."""
+    import numpy as np
+    import pandera.pandas as pa
+
+    return pa.DataFrameSchema(
+        {
+            "amount": pa.Column(
+                float,
+                [
+                    pa.Check(np.isfinite, error="is not finite"),
+                    pa.Check.ge(0, error="is negative"),
+                ],
+            )
+        }
+    )
+
+
+def place_rules() -> Any:  # noqa: ANN401
+    """A place, where it is known, is finite."""
+    import numpy as np
+    import pandera.pandas as pa
+
+    def coordinate() -> Any:  # noqa: ANN401
+        return pa.Column(float, pa.Check(np.isfinite, error="is not finite"), nullable=True)
+
+    return pa.DataFrameSchema({"x": coordinate(), "y": coordinate()})
+
+
+_PLACE = {
+    "x": RawColumn(
+        kind="number", nullable=True, required=False, description="Kilometres east of the map's corner."
+    ),
+    "y": RawColumn(
+        kind="number", nullable=True, required=False, description="Kilometres north of the map's corner."
+    ),
+}
+
+PAYMENTS = RawSource(
+    name="payments",
+    description="Card payments; the folder's day is the UTC day of occurred_at.",
+    columns={
+        "payment_id": RawColumn(kind="identifier"),
+        "occurred_at": RawColumn(kind="timestamp", description="When the card was used."),
+        "customer_id": RawColumn(kind="identifier", description="Whose card it was."),
+        "terminal_id": RawColumn(kind="identifier", description="Where it was used."),
+        "amount": RawColumn(kind="number", description="In the bank's currency; 0 or more."),
+    },
+    day_of="occurred_at",
+    unique="payment_id",
+    row_schema=payment_rules,
+    required=True,
+)
+
+CUSTOMERS = RawSource(
+    name="customers",
+    description="New and changed customers, on the day on which they became known.",
+    columns={"customer_id": RawColumn(kind="identifier"), **_PLACE},
+    unique="customer_id",
+    unique_within="day",
+    row_schema=place_rules,
+)
+
+TERMINALS = RawSource(
+    name="terminals",
+    description="New and changed terminals, on the day on which they became known.",
+    columns={"terminal_id": RawColumn(kind="identifier"), **_PLACE},
+    unique="terminal_id",
+    unique_within="day",
+    row_schema=place_rules,
+)
+
+FRAUD_REPORTS = RawSource(
+    name="fraud_reports",
+    description="Payments reported as fraud; the folder's day is the UTC day of reported_at. "
+    "The first report of a payment counts; the payment itself may arrive later, or never.",
+    columns={
+        "payment_id": RawColumn(kind="identifier"),
+        "reported_at": RawColumn(kind="timestamp", description="When the bank learned of the fraud."),
+    },
+    day_of="reported_at",
+    unique="payment_id",
+    max_duplicate_share=1.0,
+)
+
+SOURCES = (PAYMENTS, CUSTOMERS, TERMINALS, FRAUD_REPORTS)
