@@ -33,7 +33,7 @@ def score_distribution(scores: npt.NDArray[np.float64], bins: int = 10) -> Score
         scores: float64 of shape (rows,), finite, at least one.
         bins: how many.
     """
-    edges = np.unique(np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1]))
+    edges = np.unique(np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1], method="lower"))
     counts = _counts(scores, edges)
     return ScoreDistribution(edges=tuple(edges.tolist()), shares=tuple((counts / counts.sum()).tolist()))
 
