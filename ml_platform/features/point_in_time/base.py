@@ -76,6 +76,10 @@ class SqlDialect(ABC):
         """A column, CTE or (dotted) relation name, validated and quoted."""
 
     @abstractmethod
+    def parameter(self, name: str) -> str:
+        """A named parameter."""
+
+    @abstractmethod
     def micros(self, time: str) -> str:
         """A timestamp as microseconds since 1970-01-01 00:00 UTC (64-bit integer)."""
 

@@ -23,6 +23,10 @@ class BigQueryDialect(SqlDialect):
         """A name in backticks."""
         return quote_parts(name, "`")
 
+    def parameter(self, name: str) -> str:
+        """``@name``."""
+        return f"@{name}"
+
     def micros(self, time: str) -> str:
         """``UNIX_MICROS`` of a TIMESTAMP."""
         return f"UNIX_MICROS({time})"

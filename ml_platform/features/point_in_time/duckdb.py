@@ -20,6 +20,10 @@ class DuckDBDialect(SqlDialect):
         """A name in double quotes."""
         return quote_parts(name, '"')
 
+    def parameter(self, name: str) -> str:
+        """``$name``."""
+        return f"${name}"
+
     def micros(self, time: str) -> str:
         """``epoch_us``: of an infinite timestamp it is null, so that "infinity" is never available."""
         return f"epoch_us({time})"

@@ -1,0 +1,70 @@
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from ml_platform.datasets.query import dataset_sql, scoring_sql
+from ml_platform.errors import ConfigurationError
+
+END = datetime(2011, 1, 11, tzinfo=UTC)
+DAYS = [date(2011, 1, 1) + timedelta(days=n) for n in range(10)]
+
+
+def labelled(warehouse, dataset, as_of, **options):
+    query = dataset_sql(dataset, "duckdb", as_of=as_of, **options)
+    return warehouse.table(query.sql, query.parameters)
+
+
+def test_columns_come_in_the_declared_order(warehouse, dataset):
+    assert labelled(warehouse, dataset, END).column_names == [
+        "order_id", "occurred_at", "buyer_id", "amount", "buyer__orders", "returned", "returned_available_at",
+    ]  # fmt: skip
+
+
+def test_rows_are_ordered_by_time_and_id(warehouse, dataset):
+    rows = labelled(warehouse, dataset, END).select(["occurred_at", "order_id"]).to_pylist()
+    keys = [tuple(row.values()) for row in rows]
+    assert keys == sorted(keys)
+
+
+def test_labels_are_those_reported_by_then(warehouse, dataset):
+    warehouse.execute("INSERT INTO shop.returns VALUES ('o40', TIMESTAMPTZ '2011-01-12 00:00+00')")
+    reported = datetime(2011, 1, 10, tzinfo=UTC)
+
+    def of_o40(as_of):
+        rows = labelled(warehouse, dataset, as_of).to_pylist()
+        return next((r["returned"], r["returned_available_at"]) for r in rows if r["order_id"] == "o40")
+
+    assert of_o40(reported - timedelta(microseconds=1)) == (0, None)
+    assert of_o40(reported) == (1, reported)
+    assert of_o40(reported + timedelta(days=30)) == (1, reported), "the earliest report counts"
+
+
+def test_events_lie_within_history_and_before_as_of(warehouse, dataset):
+    two_days = dataset.model_copy(update={"history": timedelta(days=2)})
+    days = {t.date() for t in labelled(warehouse, two_days, END).column("occurred_at").to_pylist()}
+    assert days == {date(2011, 1, 9), date(2011, 1, 10)}
+    late = labelled(warehouse, two_days, END, start=datetime(2011, 1, 10, 22, tzinfo=UTC))
+    assert late.column("order_id").to_pylist() == ["o99"]
+
+
+def test_scoring_gives_what_training_saw(warehouse, dataset):
+    query = scoring_sql(dataset, "duckdb", DAYS)
+    scored = warehouse.table(query.sql, query.parameters)
+    assert scored == labelled(warehouse, dataset, END).drop_columns(["returned", "returned_available_at"])
+
+
+def test_scoring_takes_only_the_days_asked_for(warehouse, dataset):
+    query = scoring_sql(dataset, "duckdb", [DAYS[7], DAYS[2], DAYS[3], DAYS[2]])
+    assert len(query.parameters) == 4, "days in a row are one range"
+    days = [t.date() for t in warehouse.table(*query).column("occurred_at").to_pylist()]
+    assert days == [DAYS[2]] * 10 + [DAYS[3]] * 10 + [DAYS[7]] * 10
+
+
+def test_a_time_without_a_zone_is_refused(dataset):
+    with pytest.raises(ConfigurationError, match="without a time zone"):
+        dataset_sql(dataset, "duckdb", as_of=datetime(2011, 1, 11))  # noqa: DTZ001 (that is the point)
+
+
+def test_no_days_are_refused(dataset):
+    with pytest.raises(ConfigurationError, match="no days"):
+        scoring_sql(dataset, "duckdb", [])
