@@ -21,14 +21,17 @@ def platform() -> Platform:
     components = tree.get_all_components(of_type=UseCaseComponent)
 
     def load() -> dg.Definitions:
+        from ml_platform.orchestration.freshness import freshness_checks
         from sensors import sensors_for
 
-        return dg.Definitions.merge(
-            tree.build_defs(),
-            dg.Definitions(
-                resources=dict(composed.resources), sensors=sensors_for(composed), executor=dg.in_process_executor
-            ),
+        built = tree.build_defs()
+        own = dg.Definitions(
+            asset_checks=[freshness_checks(built.resolve_all_asset_specs())],
+            resources=dict(composed.resources),
+            sensors=sensors_for(composed),
+            executor=dg.in_process_executor,
         )
+        return dg.Definitions.merge(built, own)
 
     composed = Platform(settings, [c.declaration for c in components], SOURCES, resources_for(settings), load)
     return composed

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from ml_platform.checks import CheckOutcome
 from ml_platform.features.online.base import OnlineStore
-from ml_platform.features.sync import SyncRefusedError, SyncResult, parity, sync_view
+from ml_platform.features.parity import parity
+from ml_platform.features.sync import SyncRefusedError, SyncResult, sync_view
 from ml_platform.orchestration.checks import Checks
 from ml_platform.orchestration.conditions import when_stale
 from ml_platform.orchestration.naming import DAILY, asset_key, common, declaration_version

@@ -68,6 +68,7 @@ class Updater:
         instance: where runs are recorded.
         externals: see :func:`~ml_platform.orchestration.nodes.nodes_of`.
         on_event: called with each Dagster event as it happens.
+        log_level: of Dagster's log on the console; the event log has everything anyway.
     """
 
     def __init__(
@@ -76,10 +77,12 @@ class Updater:
         instance: dg.DagsterInstance,
         externals: Mapping[dg.AssetKey, Callable[[str], str | None]],
         on_event: Callable[[dg.DagsterEvent], None] = lambda _: None,
+        log_level: str = "CRITICAL",
     ) -> None:
         self._definitions = definitions
         self._instance = instance
         self._on_event = on_event
+        self._run_config = {"loggers": {"console": {"config": {"log_level": log_level}}}}
         self._job = definitions.resolve_implicit_global_asset_job_def()
         self.nodes: dict[dg.AssetKey, Node] = nodes_of(list(definitions.resolve_asset_graph().assets_defs), externals)
         self.ledger = Ledger(instance)
@@ -154,7 +157,12 @@ class Updater:
 
         self._instance.add_event_listener(run_id, on_entry)
         result = self._job.execute_in_process(
-            instance=self._instance, asset_selection=sorted(batch.keys), tags=tags, run_id=run_id, raise_on_error=False
+            run_config=self._run_config,
+            instance=self._instance,
+            asset_selection=sorted(batch.keys),
+            tags=tags,
+            run_id=run_id,
+            raise_on_error=False,
         )
         report.run_ids.append(run_id)
         report.steps += collect.steps
