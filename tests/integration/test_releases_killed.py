@@ -1,0 +1,129 @@
+"""Releases and rollbacks that are killed at every step, and many at once."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import pytest
+from samples.candidates import candidate_files, manifest
+from samples.killed import DyingStore, go, start, survives
+
+from ml_platform.models.releases import Registry
+from ml_platform.storage.base import ObjectStore
+from ml_platform.storage.folder import FolderStore
+
+USE_CASE = "card_fraud"
+
+RELEASE = """
+import sys
+from pathlib import Path
+from samples.candidates import manifest
+from ml_platform.errors import ConflictError
+from ml_platform.models.releases import Registry
+from ml_platform.storage.folder import FolderStore
+root, name = Path(sys.argv[1]), sys.argv[2]
+sys.stdin.readline()
+registry = Registry(FolderStore(root / "registry"))
+try:
+    released = registry.release("card_fraud", root / name, manifest(), who=name, why="x")
+    print("released", released.version)
+except ConflictError as error:
+    print("conflict", error)
+"""
+
+
+def registry(store: ObjectStore) -> Registry:
+    return Registry(store, clock=lambda: datetime(2018, 8, 1, tzinfo=UTC))
+
+
+def release(store: ObjectStore, root: Path, name: str) -> None:
+    files = candidate_files(root / f"candidate {name}", f"model {name}".encode())
+    registry(store).release(USE_CASE, files, manifest(), who="ada", why="new data")
+
+
+def rollback(store: ObjectStore, root: Path) -> None:
+    first = registry(store).list(USE_CASE)[0].version
+    registry(store).rollback(USE_CASE, to=first, who="on-call", why="alerts doubled")
+
+
+ACTIONS: dict[str, Callable[[ObjectStore, Path], None]] = {
+    "release": lambda store, root: release(store, root, "C"),
+    "rollback": rollback,
+}
+
+
+def prepared(root: Path) -> Path:
+    for name in "AB":
+        release(FolderStore(root / "registry"), root, name)
+    return root
+
+
+def content(root: Path) -> dict[str, bytes]:
+    store = FolderStore(root / "registry")
+    return {info.key: store.read(info.key)[0] for info in store.list()}
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_killed_at_any_step_and_run_again_it_is_as_if_undisturbed(name: str, tmp_path: Path) -> None:
+    action, undisturbed = ACTIONS[name], prepared(tmp_path / "undisturbed")
+    action(FolderStore(undisturbed / "registry"), undisturbed)
+    expected, step = content(undisturbed), 0
+    while True:
+        root = prepared(tmp_path / f"killed at {step}")
+        before = registry(FolderStore(root / "registry")).current(USE_CASE)
+        store = DyingStore(root / "registry", step)
+        if survives(partial(action, store, root)):
+            break
+        # Whatever the instant, what serves is whole: the champion before or the one after.
+        seen = registry(FolderStore(root / "registry"))
+        serving = seen.current(USE_CASE)
+        assert serving is not None
+        seen.fetch(serving, root / "cache")
+        assert len(seen.history(USE_CASE)) == (2 if serving == before else 3)
+        action(FolderStore(root / "registry"), root)
+        assert content(root) == expected
+        step += 1
+    assert step >= 4
+    assert content(root) == expected
+
+
+def test_killed_at_every_step_in_turn_the_first_release_still_arrives(tmp_path: Path) -> None:
+    release(FolderStore(tmp_path / "undisturbed" / "registry"), tmp_path / "undisturbed", "A")
+    root = tmp_path / "killed"
+    steps = (DyingStore(root / "registry", step) for step in count())
+    while not survives(partial(release, next(steps), root, "A")):
+        assert len(registry(FolderStore(root / "registry")).history(USE_CASE)) <= 1
+    assert content(root) == content(tmp_path / "undisturbed")
+
+
+def test_of_many_candidates_released_at_once_the_losers_are_told_and_leave_nothing_visible(
+    tmp_path: Path,
+) -> None:
+    names = ["A", "B", "C", "D"]
+    for name in names:
+        candidate_files(tmp_path / name, name.encode())
+    printed = go([start(RELEASE, tmp_path, name) for name in names])
+    seen = Registry(FolderStore(tmp_path / "registry"))
+    history = seen.history(USE_CASE)
+    won = {line.split()[1] for line in printed if line.startswith("released")}
+    assert won
+    assert won == {entry.version for entry in history} == {r.version for r in seen.list(USE_CASE)}
+    assert [entry.sequence for entry in history] == list(range(1, len(won) + 1))
+    assert all("look at it" in line for line in printed if line.startswith("conflict"))
+    current = seen.current(USE_CASE)
+    assert current is not None
+    seen.fetch(current, tmp_path / "cache")
+
+
+def test_one_candidate_released_by_many_at_once_is_one_release(tmp_path: Path) -> None:
+    for name in ("A", "B", "C", "D"):
+        candidate_files(tmp_path / name, b"the same model", plot=f"plot of {name}".encode())
+    printed = go([start(RELEASE, tmp_path, name) for name in "ABCD"])
+    seen = Registry(FolderStore(tmp_path / "registry"))
+    current = seen.current(USE_CASE)
+    assert current is not None
+    assert printed == [f"released {current.version}"] * 4
+    assert len(seen.history(USE_CASE)) == 1
+    seen.fetch(current, tmp_path / "cache")
