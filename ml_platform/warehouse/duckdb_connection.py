@@ -1,10 +1,12 @@
 """Opening a DuckDB file briefly, and waiting for whoever holds it."""
 
+import contextlib
 import logging
 import re
+import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from ml_platform.errors import ConfigurationError, LockTimeoutError, UnreadableF
 __all__ = ["open_database"]
 
 _LOG = logging.getLogger(__name__)
+# A thread that connects while another opens the file would get a database without its Python functions (2.0).
+_CONNECTING = threading.Lock()
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _DAMAGED = ("not a valid DuckDB database", "Could not read enough bytes", "Corrupt database file")
 FIRST_PAUSE_SECONDS = 0.02
@@ -20,7 +24,7 @@ LONGEST_PAUSE_SECONDS = 1.0
 REPORT_EVERY_SECONDS = 10.0
 
 
-@contextmanager
+@contextlib.contextmanager
 def open_database(path: Path, lock_timeout_seconds: float) -> Iterator[Any]:
     """Open the database for the length of the context, as a ``duckdb.DuckDBPyConnection`` in UTC.
 
@@ -55,12 +59,14 @@ def open_database(path: Path, lock_timeout_seconds: float) -> Iterator[Any]:
 def _connect(path: Path, lock_timeout_seconds: float) -> Any:  # noqa: ANN401 (duckdb has no complete types)
     import duckdb
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        _create(path)
     started = time.monotonic()
     reported, pause = -REPORT_EVERY_SECONDS, FIRST_PAUSE_SECONDS
     while True:
         try:
-            return duckdb.connect(str(path))
+            with _CONNECTING:
+                return duckdb.connect(str(path))
         except duckdb.Error as error:
             message = str(error)
             if any(text in message for text in _DAMAGED):
@@ -86,6 +92,23 @@ def _connect(path: Path, lock_timeout_seconds: float) -> Any:  # noqa: ANN401 (d
                 reported = waited
         time.sleep(min(pause, max(lock_timeout_seconds - waited, 0.0)))
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _create(path: Path) -> None:
+    """Make an empty database appear whole: one whose creation is killed midway is no database."""
+    import duckdb
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as folder:
+            new = Path(folder, path.name)
+            duckdb.connect(str(new)).close()
+            with contextlib.suppress(FileExistsError):  # somebody else was faster
+                path.hardlink_to(new)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot create the warehouse {path}: {error}; choose another path"
+        ) from error
 
 
 def _holder(message: str) -> str:
