@@ -126,7 +126,10 @@ class Dataset(Declaration):
     views: tuple[ViewFeatures, ...] = ()
     label: Label
     history: timedelta | None = Field(default=None, description="How far back the snapshot reaches; None: all there is.")
-    data_schema: Any = Field(default=None, description="pandera DataFrameSchema that every row must satisfy.")
+    data_schema: Any = Field(
+        default=None,
+        description="Function without arguments that returns the pandera DataFrameSchema that every row must satisfy.",
+    )
 
     @property
     def feature_names(self) -> tuple[str, ...]:

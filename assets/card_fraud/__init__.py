@@ -63,7 +63,7 @@ terminal_daily = FeatureView(
         max_age=timedelta(days=2),
     ),
     owner="team:fraud",
-    description="What each terminal has taken in the 30 days up to the end of a day, and the share known as fraud.",
+    description="What each terminal took in the 30 days up to a day's end, and its share known to be fraud.",
 )
 
 use_case = UseCase(
@@ -127,6 +127,8 @@ use_case = UseCase(
             min_segment_auc=0.55,
         ),
         card="customer_id",
+        # A reported card is replaced within days: a later fraud on the same customer is news again.
+        known_days=7,
     ),
     batch_prediction=BatchPrediction(
         relation="predictions.card_fraud",

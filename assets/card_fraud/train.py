@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_platform.models.data import TrainingData
 from ml_platform.models.frameworks.base import feature_matrix
-from ml_platform.models.frameworks.xgboost import XGBoostModel
+from ml_platform.models.frameworks.xgboost import XGBoostModel, library
 
 __all__ = ["train"]
 
@@ -18,8 +18,7 @@ def train(data: TrainingData, parameters: Mapping[str, Any], seed: int) -> XGBoo
         parameters: ``rounds``, and whatever else XGBoost takes.
         seed: of row and column sampling.
     """
-    import xgboost
-
+    xgboost = library()
     booster = {**parameters, "objective": "binary:logistic", "seed": seed}
     rounds = int(booster.pop("rounds"))
     rows = xgboost.QuantileDMatrix(

@@ -31,7 +31,7 @@ class Snapshot(Protocol):
 
     @property
     def as_of(self) -> datetime:
-        """Until when its events and labels are known (exclusive)."""
+        """Events before it, and labels reported by it, are in the snapshot (UTC)."""
         ...
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
@@ -151,7 +151,7 @@ class LabelledRows:
 
     @property
     def as_of(self) -> datetime:
-        """Until when events and labels are known (exclusive)."""
+        """Events before it, and labels reported by it, are among the rows (UTC)."""
         return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=self._as_of)
 
     @property
@@ -177,7 +177,7 @@ class LabelledRows:
             DataError: the window has no positive, or no negative.
         """
         rows = self._window(fold.test_start, fold.test_end)
-        labels = (self._reported[rows] < self._as_of).astype(np.int8)
+        labels = (self._reported[rows] <= self._as_of).astype(np.int8)
         _both_classes(labels, "test", fold.test_start, fold.test_end, None)
         days = self._occurred[rows] // DAY_US
         cards = self._cards[rows] if self._cards is not None else None

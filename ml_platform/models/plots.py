@@ -67,9 +67,11 @@ def _draw(paint: Callable[[Any], None]) -> bytes:
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.5, 4.6), dpi=110, layout="constrained")
+        figure = Figure(figsize=(7.5, 4.6), dpi=110)
         FigureCanvasAgg(figure)
-        paint(figure.add_subplot())
+        axes = figure.add_subplot()
+        figure.subplots_adjust(left=0.1, right=0.97, top=0.92, bottom=0.13)
+        paint(axes)
         content = io.BytesIO()
         figure.savefig(content, format="png", metadata={"Software": None})
     return content.getvalue()
@@ -127,6 +129,7 @@ def _importance(axes: Any, importance: Mapping[str, float], most: int = 15) -> N
     top = sorted(importance.items(), key=lambda item: (-item[1], item[0]))[:most][::-1]
     axes.barh([name for name, _ in top], [share * 100 for _, share in top], color=BLUE)
     axes.tick_params(axis="y", labelsize=9.5, length=0)
+    axes.figure.subplots_adjust(left=0.36)
     axes.grid(visible=False, axis="y")
     left_out = len(importance) - len(top)
     more = f" (top {len(top)} of {len(importance)} features)" if left_out else ""
@@ -137,24 +140,17 @@ def _workload(axes: Any, workload: Sequence[Mapping[str, float]]) -> None:  # no
     alerts = [row["alerts_per_day"] for row in workload]
     for name, colour in (("precision", BLUE), ("recall", GREEN)):
         axes.plot(alerts, [row[name] for row in workload], "o-", color=colour, lw=2, ms=6, label=name)
-    for row in workload:
-        axes.annotate(
-            f"{row['threshold']:.2g}",
-            (row["alerts_per_day"], row["precision"]),
-            textcoords="offset points",
-            xytext=(0, 8),
-            ha="center",
-            fontsize=9,
-            color=INK,
-        )
     axes.set(
         title="Threshold against workload",
-        xlabel="Alerts a day (log scale; numbers at the points: threshold)",
+        xlabel="Alerts a day (log scale), and the threshold that yields them",
         ylabel="Share",
         xscale="log" if workload else "linear",
         ylim=(0, 1.08),
     )
     if workload:
-        axes.set_xticks(alerts, [f"{value:,.0f}" for value in alerts])
+        axes.set_xticks(
+            alerts, [f"{row['alerts_per_day']:,.0f}\n≥ {row['threshold']:.2g}" for row in workload]
+        )
         axes.minorticks_off()
+        axes.figure.subplots_adjust(bottom=0.17)
         axes.legend(loc="upper right")

@@ -57,7 +57,7 @@ def folds(first: datetime, as_of: datetime, split: Split, maturity: timedelta) -
 
     Args:
         first: time of the first event.
-        as_of: until when events and labels are known (exclusive).
+        as_of: events before it, and labels reported by it, are known.
         split: the declaration.
         maturity: how long after an event its label is final.
 

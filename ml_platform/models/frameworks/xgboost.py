@@ -1,6 +1,8 @@
 """XGBoost, stored in its own format. Serving uses this file too: it imports neither Dagster nor MLflow."""
 
+import os
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -13,9 +15,20 @@ from ml_platform.models.frameworks.base import FittedModel, feature_matrix
 if TYPE_CHECKING:
     import xgboost
 
-__all__ = ["XGBoostModel"]
+__all__ = ["XGBoostModel", "library"]
 
 FILE = "model.ubj"
+
+
+def library() -> ModuleType:
+    """The ``xgboost`` module, its threads set to sleep while they wait for each other.
+
+    By default they spin, and on cores shared with other processes a fit then takes up to ten times as long.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when the shared library is loaded
+    import xgboost
+
+    return xgboost  # type: ignore[no-any-return]
 
 
 class XGBoostModel(FittedModel):
@@ -54,8 +67,7 @@ class XGBoostModel(FittedModel):
             NotFoundError: the folder does not hold one.
             UnreadableFileError: the file is not an XGBoost model.
         """
-        import xgboost
-
+        xgboost = library()
         path = folder / FILE
         if not path.is_file():
             raise NotFoundError(
