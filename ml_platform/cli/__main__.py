@@ -1,0 +1,5 @@
+"""``python -m ml_platform.cli`` is ``ml-platform``."""
+
+from ml_platform.cli.main import main
+
+main()

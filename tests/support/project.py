@@ -1,0 +1,93 @@
+"""Runs the project's command line in a home of its own, and describes what is there afterwards."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+ROOT = Path(__file__).parents[2]
+SMALL_BANK = ("--days", "56", "--end", "2021-03-28", "--customers", "700", "--terminals", "600", "--seed", "7")
+
+
+@dataclass(frozen=True)
+class Project:
+    """The project of this checkout, with its state under ``home``."""
+
+    home: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "ML_PLATFORM_HOME": str(self.home), "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-W", "ignore", "-m", "ml_platform.cli", *arguments]
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=ROOT,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **options,
+        )
+
+    def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            self.command(*arguments), cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=1200
+        )
+        if check:
+            assert done.returncode == 0, f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return done
+
+
+def state_of(home: Path) -> dict[str, Any]:
+    """All that an update leaves behind and that does not depend on when or how often it was tried."""
+    from ml_platform.events.local import LocalEventLog
+    from ml_platform.models.releases import Registry
+    from ml_platform.storage.folder import FolderStore
+    from ml_platform.warehouse.duckdb import DuckDBWarehouse
+
+    warehouse = DuckDBWarehouse(home / "warehouse.duckdb")
+    tables = warehouse.table(
+        "SELECT table_schema || '.' || table_name AS name FROM information_schema.tables"
+        " WHERE table_type = 'BASE TABLE' AND table_schema IN ('raw', 'features', 'predictions') ORDER BY 1"
+    )
+    versions = {}
+    for name in tables.column("name").to_pylist():
+        days = warehouse.table(f"SELECT DISTINCT day FROM {name} ORDER BY day").column("day").to_pylist()
+        if days and name != "raw.quarantine":
+            versions[name] = {str(day): found for day, found in warehouse.day_versions(name, "day", days).items()}
+    registry = Registry(FolderStore(home / "registry"))
+    log = LocalEventLog(home / "events.db")
+    events = {topic: sorted(r.event.id for r in log.read(topic, 0, 10_000_000)) for topic in log.topics()}
+    objects = FolderStore(home / "objects")
+    return {
+        "tables": versions,
+        "snapshots": sorted(o.key for o in objects.list("datasets/") if o.key.endswith("manifest.json")),
+        "releases": [release.version for release in registry.list("card_fraud")],
+        "changes": [(e.sequence, e.action, e.version) for e in registry.history("card_fraud")],
+        "events": events,
+        "online": online_rows(home / "online.db"),
+    }
+
+
+def online_rows(path: Path) -> dict[str, list[str]]:
+    """Every row of every served table of the SQLite online store."""
+    from assets.card_fraud import use_case
+    from ml_platform.features.online.sqlite import SQLiteOnlineStore
+
+    store = SQLiteOnlineStore(path)
+    rows = {}
+    for view in use_case.feature_views:
+        serving = store.record(view.name).serving
+        rows[view.name] = sorted(map(str, store.scan(serving))) if serving else []
+    return rows
+
+
+__all__ = ["ROOT", "SMALL_BANK", "Project", "online_rows", "state_of"]
