@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bank_simulator.fraud import MAX_REPORT_DAYS
 from bank_simulator.payments import DayOfPayments, simulate_day
 from bank_simulator.population import customers_on, terminals_on
-from bank_simulator.randomness import day_number
+from bank_simulator.randomness import FIRST_DAY, day_number
 from ml_platform.errors import ConfigurationError
 
 __all__ = ["Bank"]
@@ -32,7 +32,7 @@ class Bank(BaseModel):
     )
     terminals: int = Field(default=5000, ge=1, le=2_000_000, description="Terminals at any time.")
     seed: int = Field(default=0, ge=0, lt=2**32, description="Another seed is another bank.")
-    opened: date = Field(description="First day (UTC) that the bank has data of.")
+    opened: date = Field(ge=FIRST_DAY, description="First day (UTC) that the bank has data of.")
     version: Literal[1] = Field(
         default=1, description="Version of the simulation; changes when its numbers do."
     )
@@ -47,7 +47,7 @@ class Bank(BaseModel):
         Raises:
             ConfigurationError: The bank was not open on that day.
         """
-        self._require_open(day)
+        self.require_open(day)
         return _simulated(self, day).payments
 
     def customers_news(self, day: date) -> pa.Table:
@@ -59,7 +59,7 @@ class Bank(BaseModel):
         Raises:
             ConfigurationError: The bank was not open on that day.
         """
-        self._require_open(day)
+        self.require_open(day)
         people = customers_on(self.seed, self.customers, self.terminals, day_number(day))
         return self._news("customer_id", day, people.ids, people.home, people.news)
 
@@ -72,7 +72,7 @@ class Bank(BaseModel):
         Raises:
             ConfigurationError: The bank was not open on that day.
         """
-        self._require_open(day)
+        self.require_open(day)
         devices = terminals_on(self.seed, self.terminals, day_number(day))
         return self._news("terminal_id", day, devices.ids, devices.places, devices.news)
 
@@ -85,7 +85,7 @@ class Bank(BaseModel):
         Raises:
             ConfigurationError: The bank was not open on that day.
         """
-        self._require_open(day)
+        self.require_open(day)
         # A delay of 30 days and some hours can cross 31 midnights.
         first = max(self.opened, day - timedelta(days=MAX_REPORT_DAYS + 1))
         candidates = pa.concat_tables(
@@ -108,10 +108,15 @@ class Bank(BaseModel):
         Raises:
             ConfigurationError: The bank was not open on that day.
         """
-        self._require_open(day)
+        self.require_open(day)
         return _frauds(self, day)
 
-    def _require_open(self, day: date) -> None:
+    def require_open(self, day: date) -> None:
+        """Refuses a day before the bank opened.
+
+        Raises:
+            ConfigurationError: The bank was not open on that day.
+        """
         if day < self.opened:
             raise ConfigurationError(
                 f"the simulated bank opened on {self.opened} and has no data of {day}; ask for a later day"

@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 
+from bank_simulator.randomness import FIRST_DAY
 from ml_platform.errors import ConfigurationError
 
 __all__ = ["DEFAULT_DAYS", "days_of_existing_bank", "days_of_new_bank"]
@@ -21,19 +22,22 @@ def days_of_new_bank(
         yesterday: The last whole UTC day.
 
     Raises:
-        ConfigurationError: All three are given, or no day is left.
+        ConfigurationError: All three are given, no day is left, or the first lies before 1970.
     """
     _refuse_all_three(days, start, end)
-    if start is not None and days is not None:
-        return _days(start, start + timedelta(days=days - 1))
-    last = end if end is not None else yesterday
+    if end is None:
+        end = start + timedelta(days=days - 1) if start is not None and days is not None else yesterday
     if start is None:
-        start = last - timedelta(days=(days or DEFAULT_DAYS) - 1)
-    if start > last:
+        start = end - timedelta(days=(days or DEFAULT_DAYS) - 1)
+    if start > end:
         raise ConfigurationError(
-            f"no day lies between {start} and {last}; give --start a day on or before {last}, or --days"
+            f"no day lies between {start} and {end}; give --start a day on or before {end}, or --days"
         )
-    return _days(start, last)
+    if start < FIRST_DAY:
+        raise ConfigurationError(
+            f"{start} is before {FIRST_DAY}, the simulator's first day; ask for later days"
+        )
+    return _days(start, end)
 
 
 def days_of_existing_bank(

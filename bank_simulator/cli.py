@@ -19,7 +19,10 @@ def simulate(
     days: Annotated[
         int | None,
         typer.Option(
-            min=1, help="How many days; for a folder that holds some, how many more.", show_default="90"
+            min=1,
+            max=36_500,
+            help="How many days; for a folder that holds some, how many more.",
+            show_default="90",
         ),
     ] = None,
     start: Annotated[
@@ -50,12 +53,11 @@ def simulate(
     Without options an empty folder gets the 90 days up to yesterday, and a folder that holds simulated days
     those since its last. The same options give the same data, and a longer run continues a shorter one.
 
-    Examples:
-    ml-platform simulate
+    Example: ml-platform simulate
 
-    ml-platform simulate --start 2025-01-01 --days 30 --customers 500
+    Example: ml-platform simulate --start 2025-01-01 --days 30 --customers 500
 
-    ml-platform simulate --days 7
+    Example: ml-platform simulate --days 7
     """
     console = Console()
     folder = landing.expanduser().absolute() if landing is not None else Settings().landing_path

@@ -1,9 +1,8 @@
 """The fraud schemes, and when their victims report.
 
-After the simulator of the Fraud Detection Handbook (Le Borgne, Siblini, Lebichot and Bontempi, 2022, chapter
-3.2), whose three scenarios each need another feature to be seen, with overlaps that its scenarios lack: honest
-people buy expensive things too, not every payment at a compromised terminal is fraudulent, and reports come late
-or never.
+After the simulator of the Fraud Detection Handbook (Le Borgne, Siblini, Lebichot and Bontempi, 2022), whose
+three scenarios each need another feature to be seen, with overlaps that they lack: honest people make large
+payments too, some payments at a compromised terminal are honest, and reports come late or never.
 """
 
 from enum import IntEnum
@@ -24,7 +23,7 @@ __all__ = [
     "report_delays",
 ]
 
-TERMINAL_RATE = 1.7e-4
+TERMINAL_RATE = 2e-4
 """Terminals newly compromised each day, as a share of all; the handbook has 2 of 10,000."""
 TERMINAL_DAYS = 28
 CARD_RATE = 6e-4

@@ -18,7 +18,7 @@ COUNTRYSIDE = 0.15
 REACH_KM = 6.0
 """How far from the nearest terminal people shop; the Fraud Detection Handbook has 5 around the home."""
 MAX_REACHABLE = 32
-NEAREST = 128
+NEAREST = 64
 """Of this many nearest terminals the reachable ones are chosen, the popular ones more often."""
 POPULARITY_SPREAD = 0.7
 """Sigma of the log-normal popularity of terminals."""

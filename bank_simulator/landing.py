@@ -66,8 +66,11 @@ def write_days(
         progress: Called with one line for each day.
 
     Raises:
-        ConfigurationError: The folder belongs to another bank, or holds payments that no simulator wrote.
+        ConfigurationError: The folder belongs to another bank or holds payments that no simulator wrote, or a
+            day lies before the bank opened.
     """
+    if days:
+        bank.require_open(min(days))
     _claim(bank, days, landing)
     written, unchanged = [], []
     payments = reports = 0

@@ -1,8 +1,7 @@
 """Customers and terminals as they are on a day.
 
 The bank keeps its size: a customer stays for about three years and is then followed by a new one, a terminal
-is replaced by a new device at the same site, and some customers move. Who is there on a day follows from the day
-alone.
+is replaced by a new device at the same site, some customers move. Who is there follows from the day alone.
 """
 
 from dataclasses import dataclass
