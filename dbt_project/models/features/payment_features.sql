@@ -1,0 +1,106 @@
+{% set windows = [1, 7, 30] %}
+{% set delay = 7 %}
+{{ replaces_days(events='stg_payments', lookback_days=37) }}
+
+with payments as (
+    select
+        payment_id,
+        occurred_at,
+        customer_id,
+        terminal_id,
+        amount,
+        day,
+        occurred_us,
+        amount_micros
+    from {{ ref('stg_payments') }}
+    where {{ built_days(lookback=37) }}
+),
+
+frauds as (
+    select
+        payments.terminal_id,
+        payments.occurred_us,
+        {{ epoch_us('reports.reported_at') }} as reported_us
+    from payments
+    inner join {{ ref('stg_fraud_reports') }} as reports on payments.payment_id = reports.payment_id
+),
+
+known_frauds as (
+    {{ known_label_changes('frauds', by='terminal_id', windows=windows, delay_days=delay) }}
+),
+
+-- The payments, and between them the instants at which the number of known frauds of a terminal changes.
+timeline as (
+    select
+        payments.*,
+        {%- for days in windows %}
+        0 as known_{{ days }}d{{ ',' if not loop.last }}
+        {%- endfor %}
+    from payments
+    union all
+    select
+        null as payment_id,
+        null as occurred_at,
+        null as customer_id,
+        terminal_id,
+        null as amount,
+        null as day,
+        occurred_us,
+        null as amount_micros,
+        {%- for days in windows %}
+        known_{{ days }}d{{ ',' if not loop.last }}
+        {%- endfor %}
+    from known_frauds
+),
+
+windowed as (
+    select
+        timeline.*,
+        {%- for days in windows %}
+        count(*) over {{ window('customer_id', days) }} as customer_payments_{{ days }}d,
+        sum(amount_micros) over {{ window('customer_id', days) }} as customer_micros_{{ days }}d,
+        count(payment_id) over {{ window('terminal_id', days, delay_days=delay) }} as terminal_payments_{{ days }}d,
+        sum(known_{{ days }}d) over {{ up_to_now('terminal_id') }} as terminal_frauds_{{ days }}d,
+        {%- endfor %}
+        max(amount) over {{ window('customer_id', 30) }} as customer_amount_max_30d,
+        last_value(occurred_us) over {{ window('customer_id', 30, before=true) }} as customer_last_us,
+        count(*) over {{ window('customer_id, terminal_id', 30) }} as customer_terminal_payments_30d
+    from timeline
+),
+
+built as (
+    select *
+    from windowed
+    where payment_id is not null and {{ built_days() }}
+)
+
+select
+    built.payment_id,
+    built.occurred_at,
+    built.customer_id,
+    built.terminal_id,
+    built.amount,
+    built.day,
+    {%- for days in windows %}
+    built.customer_payments_{{ days }}d,
+    built.customer_micros_{{ days }}d / (1e6 * built.customer_payments_{{ days }}d) as customer_amount_mean_{{ days }}d,
+    {%- endfor %}
+    built.customer_amount_max_30d,
+    (built.occurred_us - built.customer_last_us) / 1e6 as customer_seconds_since_last,
+    built.customer_terminal_payments_30d,
+    sqrt(
+        (customers.x - terminals.x) * (customers.x - terminals.x)
+        + (customers.y - terminals.y) * (customers.y - terminals.y)
+    ) as customer_home_distance,
+    {%- for days in windows %}
+    built.terminal_payments_{{ days }}d,
+    case
+        when built.terminal_payments_{{ days }}d = 0 then 0.0
+        else built.terminal_frauds_{{ days }}d / built.terminal_payments_{{ days }}d
+    end as terminal_fraud_share_{{ days }}d{{ ',' if not loop.last }}
+    {%- endfor %}
+from built
+left join {{ ref('stg_customers') }} as customers
+    on built.customer_id = customers.customer_id and built.day >= customers.day and built.day < customers.valid_until
+left join {{ ref('stg_terminals') }} as terminals
+    on built.terminal_id = terminals.terminal_id and built.day >= terminals.day and built.day < terminals.valid_until

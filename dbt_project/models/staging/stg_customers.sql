@@ -1,0 +1,1 @@
+{{ places('customer_id', source('raw', 'customers')) }}

@@ -1,0 +1,1 @@
+{{ places('terminal_id', source('raw', 'terminals')) }}
