@@ -2,18 +2,21 @@
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from ml_platform.orchestration.platform import Platform
-from ml_platform.settings import Settings
+if TYPE_CHECKING:
+    from ml_platform.orchestration.platform import Platform
 
 
 @cache
-def platform() -> Platform:
+def platform() -> "Platform":
     """The project, composed once in a process."""
     from assets.raw.sources import SOURCES
     from ml_platform.orchestration.component import UseCaseComponent
+    from ml_platform.orchestration.platform import Platform
+    from ml_platform.settings import Settings
     from resources import resources_for
 
     settings = Settings()
@@ -24,14 +27,14 @@ def platform() -> Platform:
         from ml_platform.orchestration.freshness import freshness_checks
         from sensors import sensors_for
 
-        built = tree.build_defs()
-        own = dg.Definitions(
-            asset_checks=[freshness_checks(built.resolve_all_asset_specs())],
-            resources=dict(composed.resources),
-            sensors=sensors_for(composed),
-            executor=dg.in_process_executor,
+        graph = dg.Definitions.merge(
+            tree.build_defs(),
+            dg.Definitions(
+                resources=dict(composed.resources), sensors=sensors_for(composed), executor=dg.in_process_executor
+            ),
         )
-        return dg.Definitions.merge(built, own)
+        checks = freshness_checks(graph.resolve_all_asset_specs())
+        return dg.Definitions.merge(graph, dg.Definitions(asset_checks=[checks]))
 
     composed = Platform(settings, [c.declaration for c in components], SOURCES, resources_for(settings), load)
     return composed

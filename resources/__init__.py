@@ -13,6 +13,7 @@ from resources.local import (
     LocalEventLogResource,
     LogAlertsResource,
     MLflowResource,
+    SQLiteOnlineStoreResource,
 )
 
 __all__ = ["resources_for"]
@@ -28,6 +29,9 @@ def resources_for(settings: Settings) -> dict[str, dg.ConfigurableResource[Any]]
         "registry": FolderStoreResource(path=str(settings.registry_path)),
         "tracking": MLflowResource(uri=settings.mlflow_uri, artifacts=str(settings.mlflow_artifacts)),
         "events": LocalEventLogResource(path=str(settings.events_path)),
+        "online_store": SQLiteOnlineStoreResource(
+            path=str(settings.online_path), lock_timeout_seconds=settings.lock_timeout_seconds
+        ),
         "alerts": LogAlertsResource(path=str(settings.alerts_path)),
         "landing": FolderResource(path=str(settings.landing_path)),
         "scratch": FolderResource(path=str(settings.scratch_path)),

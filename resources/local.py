@@ -7,6 +7,8 @@ from pydantic import Field
 
 from ml_platform.events.base import EventLog
 from ml_platform.events.local import LocalEventLog
+from ml_platform.features.online.base import OnlineStore
+from ml_platform.features.online.sqlite import SQLiteOnlineStore
 from ml_platform.models.tracking import Tracking
 from ml_platform.monitoring.alerts.base import Alerts
 from ml_platform.monitoring.alerts.log import LogAlerts
@@ -15,7 +17,7 @@ from ml_platform.storage.folder import FolderStore
 from ml_platform.warehouse.base import Warehouse
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
-__all__ = ["AddressResource", "DuckDBResource", "FolderResource", "FolderStoreResource", "LocalEventLogResource", "LogAlertsResource", "MLflowResource"]
+__all__ = ["AddressResource", "DuckDBResource", "FolderResource", "FolderStoreResource", "LocalEventLogResource", "LogAlertsResource", "MLflowResource", "SQLiteOnlineStoreResource"]
 
 
 class DuckDBResource(dg.ConfigurableResource[Warehouse]):
@@ -78,6 +80,17 @@ class FolderResource(dg.ConfigurableResource[Path]):
     def create_resource(self, context: dg.InitResourceContext) -> Path:  # noqa: ARG002 (Dagster's signature)
         """The folder."""
         return Path(self.path)
+
+
+class SQLiteOnlineStoreResource(dg.ConfigurableResource[OnlineStore]):
+    """The online store as one SQLite file."""
+
+    path: str = Field(description="The file; made by the first sync.")
+    lock_timeout_seconds: float = Field(description="How long a writer waits for another process's transaction.")
+
+    def create_resource(self, context: dg.InitResourceContext) -> OnlineStore:  # noqa: ARG002 (Dagster's signature)
+        """The online store."""
+        return SQLiteOnlineStore(Path(self.path), lock_timeout_seconds=self.lock_timeout_seconds)
 
 
 class AddressResource(dg.ConfigurableResource[str]):

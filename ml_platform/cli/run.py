@@ -13,6 +13,7 @@ from ml_platform.cli.summary import print_failures, print_summary
 from ml_platform.errors import NotFoundError
 from ml_platform.orchestration.home import open_instance
 
+from ml_platform.orchestration.retraining import due_datasets
 from ml_platform.orchestration.run_lock import run_lock
 from ml_platform.orchestration.up_to_date import Updater
 
@@ -45,10 +46,14 @@ def run(
         open_instance(platform.settings) as instance,
     ):
         updater = Updater(platform.definitions, instance, platform.externals, progress)
-        report = updater.update(platform.landing_days(), platform.due(instance))
+        notes: list[str] = []
+        warehouse = platform.port("warehouse")
+        report = updater.update(
+            platform.landing_days(), lambda _: due_datasets(platform.use_cases, instance, warehouse, notes.append)
+        )
     seconds = time.monotonic() - started
     print_failures(console, report)
-    print_summary(console, platform, updater, report, seconds)
+    print_summary(console, platform, updater, report, notes, seconds)
     if not report.ok:
         raise typer.Exit(1)
 

@@ -1,7 +1,7 @@
 """What `ml-platform run` says at its end: what there is now, what was done, and where the time went."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -30,12 +30,14 @@ def print_failures(console: Console, report: Report) -> None:
         console.print(f"[yellow]{key.to_user_string()}[/] {reason}")
 
 
-def print_summary(console: Console, platform: Platform, updater: Updater, report: Report, seconds: float) -> None:
+def print_summary(console: Console, platform: Platform, updater: Updater, report: Report, notes: Sequence[str], seconds: float) -> None:
     """Print the state of every use case, and what this update did."""
     if not report.steps:
         console.print("\nEverything is up to date: nothing was loaded, exported, trained, predicted or synced.")
     for use_case in platform.use_cases:
         _use_case(console, use_case, updater, report)
+    for note in notes:
+        console.print(note, highlight=False)
     passed = Counter(check.passed for check in report.checks)
     if report.checks:
         console.print(f"\nchecks      {passed[True]} passed, {passed[False]} failed")

@@ -50,7 +50,7 @@ def online_asset(use_case: UseCase, view: FeatureView) -> dg.AssetsDefinition:
         freshness_policy=DAILY,
         automation_condition=when_stale(),
         pool="warehouse",
-        **{**common(use_case, "feature view"), "owners": [view.owner or use_case.owner]},
+        **{**common(use_case, "featureview"), "owners": [view.owner or use_case.owner]},
     )
     def sync(
         context: dg.AssetExecutionContext,

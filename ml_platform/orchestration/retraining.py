@@ -1,6 +1,6 @@
 """Decides, from what the graph recorded, whether a use case's model is due for a new training, and starts it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -8,10 +8,11 @@ from dagster._core.storage.dagster_run import RunsFilter
 
 from ml_platform.monitoring.retraining import Decision, count_new_labels, due
 from ml_platform.orchestration.ledger import Ledger
+from ml_platform.orchestration.staleness import Day
 from ml_platform.use_case import UseCase
 from ml_platform.warehouse.base import Warehouse
 
-__all__ = ["RETRAINING_TAG", "retraining_due", "retraining_sensor"]
+__all__ = ["RETRAINING_TAG", "due_datasets", "retraining_due", "retraining_sensor"]
 
 RETRAINING_TAG = "ml_platform/retraining"
 """Run tag of automatic trainings: the name of the use case."""
@@ -42,6 +43,19 @@ def retraining_due(
         last_automatic,
         datetime.now(UTC),
     )
+
+
+def due_datasets(
+    use_cases: Sequence[UseCase], instance: dg.DagsterInstance, warehouse: Warehouse, say: Callable[[str], None]
+) -> dict[dg.AssetKey, frozenset[Day]]:
+    """The datasets to export anew because a retraining is due; a person asks, so there is no cool-down."""
+    due_now: dict[dg.AssetKey, frozenset[Day]] = {}
+    for use_case in use_cases:
+        decision = retraining_due(use_case, instance, warehouse)
+        say(f"{use_case.name}: retraining is {'due' if decision.due else 'not due'}: {decision.reason}")
+        if decision.due:
+            due_now[dg.AssetKey([use_case.name, "dataset"])] = frozenset({None})
+    return due_now
 
 
 def retraining_sensor(use_case: UseCase) -> dg.SensorDefinition:
