@@ -67,6 +67,12 @@ class DuckDBWarehouse(Warehouse):
             connection.execute("COMMIT")
 
     @contextmanager
+    def session(self) -> Iterator[None]:
+        """Keep the file open, so that each call within takes 1 ms to open it instead of 20."""
+        with self._open():
+            yield
+
+    @contextmanager
     def read(
         self, sql: str, parameters: Parameters = (), *, batch_rows: int = 65_536
     ) -> Iterator[pa.RecordBatchReader]:
@@ -205,14 +211,14 @@ def _create(connection: Any, relation: str, schema: pa.Schema) -> None:  # noqa:
     for name in schema.names:
         identifier(name)
     with _registered(connection, "declared", schema, ()):
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {relation} AS FROM declared")
+        described = connection.execute("SELECT column_name, column_type FROM (DESCRIBE declared)").fetchall()
+    # Not CREATE TABLE AS: DuckDB 2.0.0 keeps no statistics of 122,880 rows or more that are inserted from
+    # Arrow in the # same transaction, and then finds none of them by join or maximum.
+    columns = ", ".join(f'"{name}" {kind}' for name, kind in described)
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {relation} ({columns})")
     present = {name.lower() for name in _columns(connection, relation)}
-    if missing := [field for field in schema if field.name.lower() not in present]:
-        with _registered(connection, "declared", pa.schema(missing), ()):
-            described = connection.execute(
-                "SELECT column_name, column_type FROM (DESCRIBE declared)"
-            ).fetchall()
-        for name, kind in described:
+    for name, kind in described:
+        if name.lower() not in present:
             connection.execute(f'ALTER TABLE {relation} ADD COLUMN "{name}" {kind}')
 
 
