@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ml_platform.features.online.cassandra_settings import CassandraSettings
+
 __all__ = ["Settings"]
 
 
@@ -36,6 +38,9 @@ class Settings(BaseSettings):
     dagster_ui_url: str = Field(default="http://127.0.0.1:3000", description="Where links in alerts lead.")
     online_store: Literal["sqlite", "cassandra"] = Field(
         default="sqlite", description="Which online store feature views are synced to."
+    )
+    cassandra: CassandraSettings = Field(
+        default=CassandraSettings(), description="How to reach Cassandra, when it is the online store."
     )
 
     @cached_property

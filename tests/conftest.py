@@ -8,6 +8,7 @@ import pytest
 
 from ml_platform.settings import Settings
 
+pytest_plugins = ["support.cassandra_fixtures"]
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml_platform.errors import DataError
 from ml_platform.features.digests import Digests, key_codes, row_digests
 from ml_platform.features.online.columns import micros
 from ml_platform.features.sorted_batches import Cursor, Entity, in_key_order
@@ -101,7 +102,7 @@ class Comparison:
         """Compare, giving the number of the warehouse's rows seen after each step.
 
         Raises:
-            DataError: the warehouse's rows are not in key order.
+            DataError: the warehouse's rows are not in key order, or a list holds a null.
         """
         names = self.view.entity
         self._columns = ("event_timestamp", *self.view.features)
@@ -209,6 +210,12 @@ class Comparison:
         self.counts.rows += rows.num_rows
         for name, spread in self.spreads.items():
             spread.see(rows.column(name))
+        for name in self._columns:
+            values = rows.column(name)
+            if pa.types.is_nested(values.type) and values.flatten().null_count:
+                raise DataError(
+                    f"view {self.view.name}: a list of {name} holds a null, which no store can keep; fill it"
+                )
 
     def _ship(self, rows: pa.RecordBatch, chosen: Mask | None, versions: Ints) -> None:
         if self.changes is None or (chosen is not None and not chosen.any()):

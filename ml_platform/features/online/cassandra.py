@@ -1,0 +1,284 @@
+"""The online store on Cassandra: one partition an entity, every cell with the row's version as its timestamp.
+
+Cassandra itself then lets the highest version win, replica by replica, whatever the order of arrival; a
+deletion's timestamp is the version that it deletes. Cells with one timestamp come from one write (see
+:mod:`ml_platform.features.online.base`), so no row is ever a mixture.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from cassandra import AlreadyExists, InvalidRequest
+from cassandra.cluster import PreparedStatement, Session
+
+from ml_platform.errors import ConflictError, SchemaMismatchError
+from ml_platform.features.online.base import Key, OnlineStore, Record, Shipment, StoredRow, Table, TableReader
+from ml_platform.features.online.cassandra_lease import Lease
+from ml_platform.features.online.cassandra_reads import Reader
+from ml_platform.features.online.cassandra_session import (
+    READ,
+    TRANSIENT,
+    WRITE,
+    connect,
+    explained,
+    translated,
+)
+from ml_platform.features.online.cassandra_settings import CassandraSettings
+from ml_platform.features.online.cassandra_values import cells, cql_type, decoder, key_encoder
+from ml_platform.features.online.cassandra_writes import BatchWriter
+from ml_platform.features.online.columns import Column
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+__all__ = ["CassandraOnlineStore"]
+
+SCAN_ROWS = 2_000
+
+
+class CassandraOnlineStore(OnlineStore):
+    """An online store in one keyspace.
+
+    Connects when first used; an account with SELECT is enough for reading.
+    """
+
+    remote = True
+
+    def __init__(self, settings: CassandraSettings) -> None:
+        super().__init__()
+        self.name = f"cassandra.{settings.keyspace}"
+        self.settings = settings
+        self._session: Session | None = None
+        self._writer: BatchWriter | None = None
+        self._prepared: dict[str, PreparedStatement] = {}
+        self._leases: dict[str, Lease] = {}
+        self._guard = threading.Lock()
+
+    @property
+    def session(self) -> Session:
+        """The session, connected when first asked for. Raises as :func:`connect`."""
+        if self._session is None:
+            with self._guard:
+                if self._session is None:
+                    self._session = connect(self.settings)
+        return self._session
+
+    def record(self, view: str) -> Record:
+        """See the contract."""
+        if "ml_platform_views" not in self._tables():
+            self._refresh()
+            if "ml_platform_views" not in self._tables():
+                return Record(view)
+        sql = f"SELECT record, revision FROM {self._qualified('ml_platform_views')} WHERE name = ?"
+        found = self._retried(
+            lambda: self.session.execute(self.prepare(sql), (view,), execution_profile=READ).one()
+        )
+        return replace(Record.from_json(found[0]), revision=found[1]) if found else Record(view)
+
+    def replace_record(self, old: Record, new: Record) -> Record:
+        """See the contract; a lightweight transaction."""
+        new = replace(new, revision=old.revision + 1)
+        table = self._qualified("ml_platform_views")
+        if not old.revision:
+            self._create_catalogue()
+            sql = f"INSERT INTO {table} (name, record, revision) VALUES (%s, %s, %s) IF NOT EXISTS"
+            answer = self._conditional(sql, (new.view, new.to_json(), new.revision))
+        else:
+            sql = f"UPDATE {table} SET record = %s, revision = %s WHERE name = %s IF revision = %s"
+            answer = self._conditional(sql, (new.to_json(), new.revision, new.view, old.revision))
+        # An attempt whose answer was lost may have succeeded: then the record is the new one already.
+        if not answer[0] and self.record(new.view) != new:
+            raise ConflictError(f"the record of view {new.view} was changed by somebody else; try again")
+        return new
+
+    @contextlib.contextmanager
+    def lock(self, view: str, timeout_seconds: float) -> Iterator[None]:
+        """See the contract; a lease that is renewed while it is held."""
+        self._create_catalogue()
+        table = self._qualified("ml_platform_locks")
+        lease = Lease(self._conditional, table, view, self.settings.lease_seconds)
+        with lease.held(timeout_seconds):
+            self._leases[view] = lease
+            try:
+                yield
+            finally:
+                del self._leases[view]
+
+    def create_table(self, table: Table) -> None:
+        """See the contract. Raises SchemaMismatchError when a table of that name has other columns."""
+        keys = ", ".join(f'"{column.name}"' for column in table.keys)
+        columns = [f'"{c.name}" {cql_type(c)}' for c in table.keys]
+        columns += ["event_timestamp bigint", *(f'"{c.name}" {cql_type(c)}' for c in table.features)]
+        self._define(
+            f"CREATE TABLE IF NOT EXISTS {self._qualified(table.name)} ({', '.join(columns)}, PRIMARY KEY"
+            f" (({keys})))"
+            " WITH compaction = {'class': 'LeveledCompactionStrategy'}"
+        )
+        self._check_columns(table)
+
+    def add_columns(self, table: Table, columns: Sequence[Column]) -> None:
+        """See the contract. Raises SchemaMismatchError when a column is there with another type."""
+        self._refresh()
+        for column in columns:
+            if column.name not in self._columns(table.name):
+                self._define(
+                    f'ALTER TABLE {self._qualified(table.name)} ADD "{column.name}" {cql_type(column)}'
+                )
+        self._check_columns(table)
+
+    def drop_table(self, name: str) -> None:
+        """See the contract."""
+        self._define(f"DROP TABLE IF EXISTS {self._qualified(name)}")
+
+    def put(self, table: Table, shipment: Shipment) -> None:
+        """See the contract; unlogged batches."""
+        self._check_lease(table)
+        names = [column.name for column in (*table.keys, *table.features)]
+        columns = ", ".join([*(f'"{name}"' for name in names), "event_timestamp"])
+        marks = ", ".join("?" * (len(names) + 1))
+        sql = (
+            f"INSERT INTO {self._qualified(table.name)} ({columns}) VALUES ({marks}) USING TIMESTAMP ? AND"
+            " TTL ?"
+        )
+        rows = shipment.rows
+        values = [cells(column, rows.column(column.name)) for column in (*table.keys, *table.features)]
+        values.append(cells(Column("event_timestamp", "timestamp_utc"), rows.column("event_timestamp")))
+        forever = [bytes(4)] * rows.num_rows
+        lifetimes = forever if shipment.lifetimes is None else _big_endian(shipment.lifetimes, ">i4")
+        self._write(sql, zip(*values, _big_endian(shipment.versions, ">i8"), lifetimes, strict=True))
+
+    def remove(self, table: Table, keys: "pa.RecordBatch", versions: "np.ndarray[Any, Any]") -> None:
+        """See the contract; unlogged batches of partition deletions."""
+        self._check_lease(table)
+        where = " AND ".join(f'"{column.name}" = ?' for column in table.keys)
+        sql = f"DELETE FROM {self._qualified(table.name)} USING TIMESTAMP ? WHERE {where}"
+        values = [cells(column, keys.column(column.name)) for column in table.keys]
+        self._write(sql, zip(_big_endian(versions, ">i8"), *values, strict=True))
+
+    def reader(self, table: Table, features: Sequence[Column]) -> TableReader:
+        """See the contract."""
+        return Reader(self.session, self.settings, self.prepare, table, features)
+
+    def versions(self, table: Table, keys: Sequence[Key]) -> list[int | None]:
+        """See the contract; the version of a deleted row is not known."""
+        encode = key_encoder(table)
+        where = " AND ".join(f'"{column.name}" = ?' for column in table.keys)
+        sql = f"SELECT WRITETIME(event_timestamp) FROM {self._qualified(table.name)} WHERE {where}"
+        with translated(self.settings):
+            prepared = self.prepare(sql)
+            futures = [
+                self.session.execute_async(prepared, encode(key), execution_profile=READ) for key in keys
+            ]
+            found = [future.result().one() for future in futures]
+        return [row[0] if row else None for row in found]
+
+    def scan(self, table: Table) -> Iterator[tuple[Key, StoredRow]]:
+        """See the contract; in the order of the ring."""
+        columns = [*table.keys, *table.features]
+        decode, width = decoder(columns), len(table.keys)
+        names = ", ".join(f'"{column.name}"' for column in columns)
+        with translated(self.settings):
+            statement = self.prepare(
+                f"SELECT event_timestamp, {names} FROM {self._qualified(table.name)}"
+            ).bind(())
+            statement.fetch_size = SCAN_ROWS
+            for row in self.session.execute(statement, execution_profile=READ):
+                values = decode(row[1:])
+                yield values[:width], StoredRow(row[0], values[width:])
+
+    def close(self) -> None:
+        """See the contract."""
+        if self._session is not None:
+            self._session.cluster.shutdown()
+            self._session = None
+            self._writer = None
+            self._prepared.clear()
+            self._readers.clear()
+
+    def prepare(self, cql: str) -> PreparedStatement:
+        """The prepared statement of a query; prepared once."""
+        found = self._prepared.get(cql)
+        if found is None:
+            with translated(self.settings):
+                found = self._prepared[cql] = self.session.prepare(cql)
+            found.is_idempotent = True
+        return found
+
+    def _write(self, cql: str, rows: "Iterator[tuple[bytes | None, ...]]") -> None:
+        if self._writer is None:
+            self._writer = BatchWriter(self.session, self.settings)
+        self._writer.write(self.prepare(cql), rows)
+
+    def _check_lease(self, table: Table) -> None:
+        lease = self._leases.get(table.name.rpartition("__v")[0])
+        if lease is not None:
+            lease.check()
+
+    def _conditional(self, cql: str, parameters: tuple[Any, ...]) -> Any:  # noqa: ANN401 (a row of the driver's)
+        return self._retried(lambda: self.session.execute(cql, parameters, execution_profile=WRITE).one())
+
+    def _retried(self, request: Callable[[], Any]) -> Any:  # noqa: ANN401 (whatever the request gives)
+        for attempt in range(self.settings.write_attempts):
+            try:
+                return request()
+            except TRANSIENT as error:
+                if attempt + 1 == self.settings.write_attempts:
+                    raise explained(error, self.settings) from error
+                wait = self.settings.backoff_seconds * 2**attempt
+                time.sleep(min(wait, self.settings.max_backoff_seconds))
+            except InvalidRequest as error:
+                raise explained(error, self.settings) from error
+        raise AssertionError("unreachable")
+
+    def _create_catalogue(self) -> None:
+        tables = self._tables()
+        if "ml_platform_views" not in tables:
+            name = self._qualified("ml_platform_views")
+            self._define(
+                f"CREATE TABLE IF NOT EXISTS {name} (name text PRIMARY KEY, revision bigint, record text)"
+            )
+        if "ml_platform_locks" not in tables:
+            name = self._qualified("ml_platform_locks")
+            self._define(f"CREATE TABLE IF NOT EXISTS {name} (name text PRIMARY KEY, holder text)")
+
+    def _define(self, cql: str) -> None:
+        with translated(self.settings), contextlib.suppress(AlreadyExists):
+            self.session.execute(cql, timeout=max(60.0, self.settings.write_timeout_seconds))
+        self._refresh()
+
+    def _refresh(self) -> None:
+        with translated(self.settings):
+            self.session.cluster.refresh_keyspace_metadata(
+                self.settings.keyspace, max_schema_agreement_wait=10
+            )
+
+    def _tables(self) -> dict[str, Any]:
+        tables: dict[str, Any] = self.session.cluster.metadata.keyspaces[self.settings.keyspace].tables
+        return tables
+
+    def _columns(self, table: str) -> dict[str, str]:
+        return {name: column.cql_type for name, column in self._tables()[table].columns.items()}
+
+    def _check_columns(self, table: Table) -> None:
+        there = self._columns(table.name)
+        wanted = {column.name: cql_type(column) for column in (*table.keys, *table.features)}
+        if wrong := sorted(name for name, kind in wanted.items() if there.get(name) != kind):
+            raise SchemaMismatchError(
+                f"table {table.name} of keyspace {self.settings.keyspace} was made by somebody else:"
+                f" {', '.join(wrong)}"
+                f" should be {', '.join(wanted[name] for name in wrong)}; drop or rename that table, then"
+                " sync again"
+            )
+
+    def _qualified(self, table: str) -> str:
+        return f'{self.settings.keyspace}."{table}"'
+
+
+def _big_endian(numbers: "np.ndarray[Any, Any]", wire: str) -> list[bytes]:
+    whole, width = numbers.astype(wire).tobytes(), int(wire[-1])
+    return [whole[i : i + width] for i in range(0, len(whole), width)]

@@ -1,0 +1,133 @@
+"""Values on their way into CQL's types and back.
+
+A point in time is kept as a ``bigint`` of microseconds: CQL's own ``timestamp`` has milliseconds only. Lists
+are frozen, so that an empty one is not null.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from cassandra.cqltypes import DecimalType
+from cassandra.util import Date
+
+from ml_platform.features.online.base import Key, Table, check_key
+from ml_platform.features.online.columns import Column, micros, timestamp
+
+__all__ = ["cells", "cql_type", "decoder", "key_encoder"]
+
+_TYPES = {
+    "bool": "boolean", "int8": "tinyint", "int16": "smallint", "int32": "int", "int64": "bigint",
+    "float": "float", "double": "double", "string": "text", "binary": "blob", "date": "date",
+    "timestamp": "bigint", "timestamp_utc": "bigint",
+    "list<float>": "frozen<list<float>>", "list<double>": "frozen<list<double>>",
+}  # fmt: skip
+
+_WIRE = {
+    "bool": "u1", "int8": ">i1", "int16": ">i2", "int32": ">i4", "int64": ">i8", "timestamp": ">i8",
+    "timestamp_utc": ">i8", "float": ">f4", "double": ">f8", "date": ">u4",
+}  # fmt: skip
+
+_DATE_ZERO = 2**31  # CQL counts days from there, unsigned
+
+
+def cql_type(column: Column) -> str:
+    """The CQL type of a column."""
+    return "decimal" if column.is_decimal else _TYPES[column.kind]
+
+
+def cells(column: Column, values: pa.Array) -> list[bytes | None]:
+    """The values of an Arrow column as the protocol carries them; columns of fixed width in one go."""
+    if (wire := _WIRE.get(column.kind)) is not None:
+        whole = _numbers(column, values).astype(wire).tobytes()
+        width = np.dtype(wire).itemsize
+        found: list[bytes | None] = [whole[i : i + width] for i in range(0, len(whole), width)]
+    elif column.kind == "string":
+        found = values.cast(pa.binary()).to_pylist()
+    elif column.kind == "binary":
+        found = values.to_pylist()
+    elif column.is_decimal:
+        found = [None if v is None else DecimalType.serialize(v, 4) for v in values.to_pylist()]
+    else:
+        found = _lists(column, values)
+    if values.null_count:
+        for row in np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False)).tolist():
+            found[row] = None
+    return found
+
+
+def _numbers(column: Column, values: pa.Array) -> np.ndarray[Any, Any]:
+    if column.is_timestamp:
+        zone = "UTC" if column.kind == "timestamp_utc" else None
+        values = values.cast(pa.timestamp("us", tz=zone)).cast(pa.int64())
+    elif column.kind == "date":
+        days: np.ndarray[Any, Any] = _integers(values.cast(pa.date32()).cast(pa.int32())) + _DATE_ZERO
+        return days
+    elif column.kind == "bool":
+        values = values.cast(pa.int8())
+    if column.is_float:
+        floats: np.ndarray[Any, Any] = values.to_numpy(zero_copy_only=False)
+        return floats
+    return _integers(values)
+
+
+def _integers(values: pa.Array) -> np.ndarray[Any, Any]:
+    whole: np.ndarray[Any, Any] = values.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return whole
+
+
+def _lists(column: Column, values: pa.Array) -> list[bytes | None]:
+    items = values.flatten()
+    wire = np.dtype(">f4" if column.kind == "list<float>" else ">f8")
+    framed = np.empty(len(items), np.dtype([("size", ">i4"), ("value", wire)]))
+    framed["size"] = wire.itemsize
+    framed["value"] = items.to_numpy(zero_copy_only=False)
+    whole, step = framed.tobytes(), framed.dtype.itemsize
+    found: list[bytes | None] = []
+    start = 0
+    for length in pc.fill_null(pc.list_value_length(values), 0).to_pylist():
+        end = start + length * step
+        found.append(length.to_bytes(4, "big") + whole[start:end])
+        start = end
+    return found
+
+
+def decoder(columns: Sequence[Column]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """A function from what the driver gives for some columns to their values."""
+    special = [(i, convert) for i, column in enumerate(columns) if (convert := _DECODERS.get(column.kind))]
+    if not special:
+        return lambda row: row
+
+    def decode(row: tuple[Any, ...]) -> tuple[Any, ...]:
+        values = list(row)
+        for i, convert in special:
+            if values[i] is not None:
+                values[i] = convert(values[i])
+        return tuple(values)
+
+    return decode
+
+
+_DECODERS: dict[str, Callable[[Any], Any]] = {
+    "date": Date.date,
+    "timestamp": lambda us: timestamp(us, utc=False),
+    "timestamp_utc": timestamp,
+    "list<float>": list,
+    "list<double>": list,
+}
+
+
+def key_encoder(table: Table) -> Callable[[Key], tuple[Any, ...]]:
+    """A function from a key, checked, to what the driver binds.
+
+    It raises DataError for what cannot be a key.
+    """
+    encoders = [micros if column.is_timestamp else None for column in table.keys]
+
+    def encode(key: Key) -> tuple[Any, ...]:
+        check_key(table, key)
+        return tuple(v if e is None else e(v) for e, v in zip(encoders, key, strict=True))
+
+    return encode
