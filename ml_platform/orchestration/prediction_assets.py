@@ -15,8 +15,9 @@ from ml_platform.orchestration.conditions import when_stale
 from ml_platform.orchestration.naming import DAILY, asset_key, common, declaration_version
 from ml_platform.orchestration.nodes import READS, STARTS_WITH, Reads
 from ml_platform.orchestration.recording import Recording
-from ml_platform.predictions.batch import batch_prediction, predict_days
+from ml_platform.predictions.batch import predict_days
 from ml_platform.predictions.publish import publish_days
+from ml_platform.predictions.table import batch_prediction
 from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import UseCase
 from ml_platform.warehouse.base import Warehouse
@@ -105,12 +106,12 @@ def prediction_events_asset(use_case: UseCase) -> dg.AssetsDefinition:
         recording.finish(
             key,
             {day: recording.derived_version(key, day) for day in recording.days},
-            rows={day.day.isoformat(): day.new + day.duplicates for day in published},
+            rows={day.isoformat(): rows for day, rows in published.rows.items()},
         )
         return dg.MaterializeResult(
             metadata={
-                "events published": sum(day.new for day in published),
-                "published before": sum(day.duplicates for day in published),
+                "events published": published.new,
+                "published before": published.duplicates,
             }
         )
 

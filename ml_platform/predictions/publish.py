@@ -2,7 +2,9 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -13,21 +15,28 @@ from ml_platform.errors import NotFoundError
 from ml_platform.events.base import EventBus
 from ml_platform.events.cloudevents import CloudEvent, event_id, timestamp
 from ml_platform.predictions.table import DAY, RELEASE, SCORE, batch_prediction
-from ml_platform.use_case import UseCase
+from ml_platform.use_case import BatchPrediction, UseCase
 from ml_platform.warehouse.base import Warehouse, identifier
 
-__all__ = ["EVENT_TYPE", "DayEvents", "publish_days"]
+__all__ = ["EVENT_TYPE", "PublishedDays", "publish_days"]
 
 _log = logging.getLogger(__name__)
 
 EVENT_TYPE = "ml-platform.prediction.v1"
+_BATCH = 10_000
 
 
 @dataclass(frozen=True)
-class DayEvents:
-    """What publishing one day's predictions came to."""
+class PublishedDays:
+    """What publishing came to.
 
-    day: date
+    Attributes:
+        rows: predictions of each day, by day.
+        new: events that the topic did not have.
+        duplicates: events that it had already.
+    """
+
+    rows: Mapping[date, int]
     new: int
     duplicates: int
 
@@ -38,14 +47,11 @@ def publish_days(
     warehouse: Warehouse,
     bus: EventBus,
     progress: Callable[[str], None] = _log.info,
-) -> list[DayEvents]:
-    """Publish the predictions of ``days``, day after day, ordered by time and then id.
+) -> PublishedDays:
+    """Publish the predictions of ``days``, ordered by time and then id.
 
     An event's id is derived from release, entity and time, so that publishing again is harmless and a new
     release's prediction of the same event is news. Killed half way, the next call publishes the rest.
-
-    Returns:
-        One entry a day, ordered by day.
 
     Raises:
         ConfigurationError: the use case declares no batch prediction.
@@ -56,31 +62,49 @@ def publish_days(
         raise NotFoundError(
             f"there is no {declared.relation}; materialise the predictions of {use_case.name} first"
         )
+    wanted = sorted(set(days))
+    rows = dict.fromkeys(wanted, 0)
+    with _predictions(use_case, declared, wanted, warehouse) as reader:
+        published = bus.publish(declared.topic, _events(use_case, reader, rows, progress))
+    return PublishedDays(rows, published.new, published.duplicates)
+
+
+@contextmanager
+def _predictions(
+    use_case: UseCase, declared: BatchPrediction, days: list[date], warehouse: Warehouse
+) -> Iterator[pa.RecordBatchReader]:
+    """The predictions, by way of a file, so that the warehouse is free while they are published."""
     id_, occurred_at = identifier(use_case.dataset.id), identifier(use_case.dataset.occurred_at)
-    columns = dict.fromkeys((id_, occurred_at, RELEASE, SCORE, *map(identifier, declared.columns)))
+    columns = dict.fromkeys((id_, occurred_at, RELEASE, SCORE, DAY, *map(identifier, declared.columns)))
     sql = (
         f"SELECT {', '.join(columns)} FROM {identifier(declared.relation)}"
-        f" WHERE {DAY} = ? ORDER BY {occurred_at}, {id_}"
+        f" WHERE {DAY} IN ({', '.join('?' for _ in days) or 'NULL'}) ORDER BY {occurred_at}, {id_}"
     )
-    results = []
-    for day in sorted(set(days)):
-        with warehouse.read(sql, [day]) as reader:
-            published = bus.publish(declared.topic, _events(use_case, reader))
-        results.append(DayEvents(day, published.new, published.duplicates))
-        progress(
-            f"{use_case.name}: {day}: {published.new} events published, {published.duplicates} known already"
-        )
-    return results
+    with tempfile.TemporaryFile() as file:
+        with (
+            warehouse.read(sql, days, batch_rows=_BATCH) as reader,
+            pa.ipc.new_stream(file, reader.schema) as writer,
+        ):
+            for batch in reader:
+                writer.write_batch(batch)
+        file.seek(0)
+        yield pa.ipc.open_stream(file)
 
 
-def _events(use_case: UseCase, reader: pa.RecordBatchReader) -> Iterator[CloudEvent]:
-    names: list[str] = reader.schema.names
+def _events(
+    use_case: UseCase, reader: pa.RecordBatchReader, rows: dict[date, int], progress: Callable[[str], None]
+) -> Iterator[CloudEvent]:
+    """One event a row; counts the rows of each day."""
+    names = [name for name in reader.schema.names if name != DAY]
     source = f"/ml-platform/{use_case.name}"
     for batch in reader:
-        for row in zip(*(_plain(column) for column in batch.columns), strict=True):
+        for row in zip(*(_plain(batch.column(name)) for name in names), strict=True):
             entity, time, release = str(row[0]), row[1], row[2]
             data = dict(zip(names, row, strict=True))
             yield CloudEvent(event_id(release, entity, time), source, EVENT_TYPE, time, entity, data)
+        for count in batch.column(DAY).value_counts().to_pylist():
+            rows[count["values"]] += count["counts"]
+        progress(f"{use_case.name}: {sum(rows.values())} events published")
 
 
 def _plain(column: pa.Array) -> list[Any]:

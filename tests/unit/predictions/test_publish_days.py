@@ -8,7 +8,7 @@ from samples import shop
 from ml_platform.errors import ConfigurationError, NotFoundError
 from ml_platform.events.cloudevents import event_id
 from ml_platform.events.local import LocalEventLog
-from ml_platform.predictions.publish import publish_days
+from ml_platform.predictions.publish import PublishedDays, publish_days
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
 TOPIC = "returns.predictions"
@@ -38,7 +38,7 @@ def test_each_prediction_is_an_event_that_says_what_was_predicted(
     warehouse: DuckDBWarehouse, log: LocalEventLog
 ) -> None:
     told = publish_days(shop.use_case(), shop.days(3), warehouse, log)
-    assert [(d.day, d.new, d.duplicates) for d in told] == [(day, 5, 0) for day in shop.days(3)]
+    assert told == PublishedDays(dict.fromkeys(shop.days(3), 5), new=15, duplicates=0)
     records = log.read(TOPIC)
     assert [r.event.subject for r in records] == [f"o{n}" for n in range(15)]
     first, order = records[0].event, shop.orders(3, per_day=5).slice(0, 1).to_pylist()[0]
@@ -60,9 +60,9 @@ def test_publishing_again_adds_nothing_and_another_release_is_news(
 ) -> None:
     publish_days(shop.use_case(), shop.days(2), warehouse, log)
     again = publish_days(shop.use_case(), shop.days(3), warehouse, log)
-    assert [(d.new, d.duplicates) for d in again] == [(0, 5), (0, 5), (5, 0)]
+    assert (again.new, again.duplicates) == (5, 10)
     fill(warehouse, "r2", days=1)
-    assert publish_days(shop.use_case(), shop.days(1), warehouse, log)[0].new == 5
+    assert publish_days(shop.use_case(), shop.days(1), warehouse, log).new == 5
     assert log.topics() == {TOPIC: 20}
 
 
@@ -70,7 +70,7 @@ def test_a_day_without_predictions_is_published_as_nothing(
     warehouse: DuckDBWarehouse, log: LocalEventLog
 ) -> None:
     told = publish_days(shop.use_case(), [date(2030, 1, 1)], warehouse, log)
-    assert [(d.new, d.duplicates) for d in told] == [(0, 0)]
+    assert told == PublishedDays({date(2030, 1, 1): 0}, new=0, duplicates=0)
 
 
 def test_what_is_not_there_is_told(tmp_path: Path, log: LocalEventLog) -> None:
