@@ -167,12 +167,10 @@ class Updater:
         report.run_ids.append(run_id)
         report.steps += collect.steps
         report.checks += collect.checks
-        if result.success:
-            return
         for key in sorted(batch.keys - collect.made):
-            halves = self._halves(key, batch)
+            halves = [] if result.success else self._halves(key, batch)
             if not halves:
-                report.failed[key] = collect.error or "the run failed"
+                report.failed[key] = collect.error or "it was skipped: something that it is built with failed"
             for half in halves:
                 self._execute(half, report)
 

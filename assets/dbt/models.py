@@ -1,0 +1,116 @@
+"""All dbt models as one asset definition."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, timedelta
+from graphlib import TopologicalSorter
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
+
+from assets.dbt.project import PROJECT, dbt_environment, dbt_executable, manifest_path, target_path
+from assets.dbt.translator import VIEW, Translator
+from ml_platform.errors import MLPlatformError
+from ml_platform.orchestration.recording import Recording
+from ml_platform.settings import Settings
+from ml_platform.warehouse.base import Warehouse
+
+__all__ = ["dbt_models", "dbt_resource", "ranges"]
+
+
+def dbt_resource() -> DbtCliResource:
+    """The dbt command line on this project."""
+    return DbtCliResource(
+        project_dir=str(PROJECT),
+        profiles_dir=str(PROJECT),
+        dbt_executable=dbt_executable(),
+        global_config_flags=["--no-use-colors", "--no-version-check", "--no-send-anonymous-usage-stats"],
+    )
+
+
+def dbt_models(settings: Settings) -> dg.AssetsDefinition:
+    """Every model, daily; a range of days is one dbt invocation, and a day's tests cost a day."""
+    target = target_path(settings)
+    manifest = manifest_path(settings)
+    project = DbtProject(PROJECT, target_path=target, profiles_dir=PROJECT)
+
+    @dbt_assets(
+        manifest=manifest,
+        project=project,
+        dagster_dbt_translator=Translator(),
+        name="dbt",
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool="warehouse",
+    )
+    def models(
+        context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[Any]:
+        recording = Recording(context)
+        variables = {
+            "ML_PLATFORM_DAYS": " ".join(ranges(recording.days)),
+            "ML_PLATFORM_WAREHOUSE_PATH": str(settings.warehouse_path),
+            "DBT_LOG_PATH": str(target / "logs"),
+            "DO_NOT_TRACK": "1",
+        }
+        with dbt_environment(variables):
+            build = dbt.cli(
+                ["build", "--exclude-resource-type", "unit_test"],
+                context=context,
+                target_path=target / "build",
+                raise_on_error=False,
+            )
+            events = list(build.stream())
+        built = {name for event in events if isinstance(event, dg.Output) for name in [event.output_name]}
+        _record(context, recording, warehouse, _keys(context, built))
+        yield from events
+        if problems := _errors(build.get_artifact("run_results.json")):
+            raise MLPlatformError(f"dbt could not build {', '.join(problems)}; the log is in {target / 'logs'}")
+
+    return models
+
+
+def ranges(days: Iterable[str]) -> list[str]:
+    """Days (``YYYY-MM-DD``) as few inclusive ranges ``first..last``, as the project's ``days`` variable takes them."""
+    found: list[tuple[date, date]] = []
+    for day in sorted(map(date.fromisoformat, days)):
+        if found and day - found[-1][1] == timedelta(days=1):
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return [f"{first}..{last}" for first, last in found]
+
+
+def _keys(context: dg.AssetExecutionContext, outputs: set[str]) -> set[dg.AssetKey]:
+    by_output = context.assets_def.keys_by_output_name
+    return {by_output[name] for name in outputs if name in by_output}
+
+
+def _record(
+    context: dg.AssetExecutionContext, recording: Recording, warehouse: Warehouse, built: set[dg.AssetKey]
+) -> None:
+    """Record the versions, upstream first: the inputs of a model are the versions of those built with it."""
+    days = [date.fromisoformat(day) for day in recording.days]
+    specs = {spec.key: spec for spec in context.assets_def.specs}
+    for key in _upstream_first(specs):
+        if key not in built:
+            continue
+        if specs[key].metadata.get(VIEW):
+            recording.finish(key, {day: recording.derived_version(key, day) for day in recording.days})
+            continue
+        found = warehouse.day_versions(".".join(key.path), "day", days)
+        recording.finish(
+            key,
+            {day.isoformat(): version for day, (version, _) in found.items()},
+            rows={day.isoformat(): rows for day, (_, rows) in found.items()},
+        )
+
+
+def _upstream_first(specs: Mapping[dg.AssetKey, dg.AssetSpec]) -> list[dg.AssetKey]:
+    order = TopologicalSorter({key: {dep.asset_key for dep in spec.deps} & set(specs) for key, spec in specs.items()})
+    return list(order.static_order())
+
+
+def _errors(results: Mapping[str, Any]) -> list[str]:
+    """Models that failed: a failed test is a failed check, and stops nothing by itself."""
+    failed = [r for r in results["results"] if r["status"] in {"error", "runtime error"}]
+    return [f"{r['unique_id']} ({r['message']})" for r in failed]

@@ -1,0 +1,92 @@
+"""Where the dbt project is, and its manifest: parsed once for each content of the project."""
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from ml_platform.errors import ConfigurationError
+from ml_platform.settings import Settings
+
+__all__ = ["PROJECT", "dbt_environment", "dbt_executable", "manifest_path", "target_path"]
+
+PROJECT = Path(__file__).parents[2] / "dbt_project"
+
+_PARSED = ("dbt_project.yml", "profiles.yml", "models/**/*", "macros/**/*", "tests/**/*")
+
+
+def target_path(settings: Settings) -> Path:
+    """Folder of what dbt writes: manifest, compiled SQL, logs."""
+    return settings.root / "dbt"
+
+
+def dbt_executable() -> str:
+    """The dbt of this environment, whatever PATH says."""
+    return str(Path(sys.executable).with_name("dbt"))
+
+
+@contextmanager
+def dbt_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables while dbt runs.
+
+    dbt reads them itself; as ``--vars`` they would make it parse the whole project anew.
+    """
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def manifest_path(settings: Settings) -> Path:
+    """The manifest of the project as it is now; dbt parses it if no process did so before.
+
+    Raises:
+        ConfigurationError: dbt does not accept the project; the message is dbt's.
+    """
+    target = target_path(settings)
+    manifest, stamp = target / "manifest.json", target / "manifest.sha256"
+    content = _digest()
+    if _stamped(stamp, content) and manifest.exists():
+        return manifest
+    target.mkdir(parents=True, exist_ok=True)
+    with (target / ".parse.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (_stamped(stamp, content) and manifest.exists()):
+            _parse(settings, target)
+            stamp.write_text(content)
+    return manifest
+
+
+def _stamped(stamp: Path, content: str) -> bool:
+    return stamp.exists() and stamp.read_text() == content
+
+
+def _digest() -> str:
+    files = sorted({path for pattern in _PARSED for path in PROJECT.glob(pattern) if path.is_file()})
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.relative_to(PROJECT)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _parse(settings: Settings, target: Path) -> None:
+    command = [dbt_executable(), "--quiet", "parse", "--project-dir", PROJECT, "--profiles-dir", PROJECT]
+    environment = os.environ | {
+        "ML_PLATFORM_WAREHOUSE_PATH": str(settings.warehouse_path),
+        "DBT_TARGET_PATH": str(target),
+        "DBT_LOG_PATH": str(target / "logs"),
+        "DO_NOT_TRACK": "1",
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 (our own dbt)
+    if done.returncode:
+        raise ConfigurationError(f"dbt does not accept {PROJECT}; correct it:\n{done.stdout}{done.stderr}")
