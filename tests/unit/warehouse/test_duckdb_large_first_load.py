@@ -1,4 +1,4 @@
-"""The first load of many rows, which DuckDB 2.0.0 loses sight of when the table is made in the same transaction."""
+"""A first load of many rows, lost sight of by DuckDB 2.0.0 if the same transaction makes the table."""
 
 from datetime import date, timedelta
 from pathlib import Path
