@@ -26,8 +26,8 @@ EXPENSIVE = 0.004
 """Share of honest payments that are several times the customer's usual amount."""
 LARGE_AMOUNT_RATE = 8e-4
 """Share of payments that are single large frauds; the handbook's rule (every amount above 220) gives 6e-4."""
-TERMINAL_FRAUD_SHARE = 0.9
-"""Share of the payments at a compromised terminal that are fraudulent; the handbook has all."""
+TERMINAL_FRAUD_SHARE = 0.8
+"""Share of the payments at a compromised terminal that are fraudulent; in the handbook all are."""
 CARD_FRAUD_SHARE = 1 / 3
 """Share of the payments with a compromised card that are fraudulent, as in the handbook."""
 CARD_FRAUD_AWAY = 0.4
