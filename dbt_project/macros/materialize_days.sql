@@ -11,20 +11,25 @@ because window functions hold what they read in memory.
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- set chunks = day_chunks() -%}
 
+    {%- call statement('columns') -%}
+        create or replace temporary table days_columns as select * from ({{ sql }}) limit 0
+    {%- endcall -%}
+    {%- set columns = api.Relation.create(identifier='days_columns', type='table') -%}
+
     {%- if existing is none or existing.is_view or should_full_refresh() -%}
         {%- if existing -%}
             {%- call statement('drop_existing') -%} drop {{ existing.type }} {{ existing }} {%- endcall -%}
         {%- endif -%}
+        {#- Not `create table as`: rows that DuckDB 2.0 inserts in the same transaction are then not found again. -#}
         {%- call statement('main') -%}
-            create table {{ target_relation }} as select * from ({{ sql }}) limit 0
+            create table {{ target_relation }} (
+            {%- for column in adapter.get_columns_in_relation(columns) -%}
+                {{ column.quoted }} {{ column.data_type }}{{ ', ' if not loop.last }}
+            {%- endfor -%}
+            )
         {%- endcall -%}
     {%- else -%}
-        {%- call statement('columns') -%}
-            create or replace temporary table days_columns as select * from ({{ sql }}) limit 0
-        {%- endcall -%}
-        {%- do process_schema_changes(
-            'sync_all_columns', api.Relation.create(identifier='days_columns', type='table'), target_relation
-        ) -%}
+        {%- do process_schema_changes('sync_all_columns', columns, target_relation) -%}
         {%- call statement('main') -%}
             delete from {{ target_relation }} where {{ built_days() }}
         {%- endcall -%}
