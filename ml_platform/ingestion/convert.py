@@ -61,6 +61,8 @@ def from_typed(column: RawColumn, values: pa.Array) -> Converted:
     """Convert a column of a type that :func:`accepts` accepted; fractions of a microsecond are cut off."""
     if types.is_dictionary(values.type):
         values = values.dictionary_decode()
+    if types.is_null(values.type):
+        values = pa.nulls(len(values), column.arrow_type)
     if types.is_timestamp(values.type) and values.type.tz is None:
         values = values.cast(pa.timestamp(values.type.unit, tz="UTC"))
     return _clean(column, values.cast(column.arrow_type, safe=False))
@@ -132,11 +134,9 @@ def _try_cast(text: pa.Array, kind: pa.DataType) -> pa.Array:
     except pa.ArrowInvalid:
         import pandas as pd
 
-        utc = types.is_timestamp(kind)
-        parsed = pd.to_datetime(
-            text.to_pandas(), format="ISO8601" if utc else "%Y-%m-%d", utc=utc, errors="coerce"
-        )
-        return pa.Array.from_pandas(parsed).cast(kind, safe=False)
+        form = "ISO8601" if types.is_timestamp(kind) else "%Y-%m-%d"
+        parsed = pd.to_datetime(text.to_pandas(), format=form, utc=True, errors="coerce")
+        return pa.array(parsed.dt.tz_convert(None).to_numpy()).cast(kind, safe=False)
 
 
 def _clean(column: RawColumn, values: pa.Array, unreadable: Mask | None = None) -> Converted:

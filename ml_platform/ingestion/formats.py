@@ -184,8 +184,7 @@ def _csv(file: LandingFile, source: RawSource) -> Iterator[Part]:
             f"by a whole file"
         )
     if len(skipped) > reported:
-        nothing = reader.schema.empty_table().to_batches()
-        yield Part({}, np.arange(0), _original(nothing), list(skipped.values())[reported:])
+        yield Part({}, np.arange(0), lambda _: {}, list(skipped.values())[reported:])
 
 
 def _numbers(last: int, count: int, skipped: dict[int, Any]) -> npt.NDArray[np.int64]:

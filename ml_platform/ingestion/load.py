@@ -83,8 +83,6 @@ def load_days(
     files = landing_files(landing, source, days)
     for file in files:
         check_columns(file, source)
-    warehouse.create(source.relation, source.schema)
-    warehouse.create(QUARANTINE_TABLE, QUARANTINE)
     loads: list[DayLoad] = []
     while len(loads) < len(days):
         coming = days[len(loads) :]
@@ -120,11 +118,14 @@ def _load_together(
             staging.reject_duplicates(warehouse, coming)
             yield from staging.accepted()
 
-        warehouse.replace_days(source.relation, "day", days, accepted(), source.schema)
-        quarantine = chain(_quarantine_of_others(source, days, warehouse), staging.rejected())
-        warehouse.replace_days(QUARANTINE_TABLE, "day", days, quarantine, QUARANTINE)
+        with warehouse.session():
+            warehouse.create(source.relation, source.schema)
+            warehouse.create(QUARANTINE_TABLE, QUARANTINE)
+            warehouse.replace_days(source.relation, "day", days, accepted(), source.schema)
+            quarantine = chain(_quarantine_of_others(source, days, warehouse), staging.rejected())
+            warehouse.replace_days(QUARANTINE_TABLE, "day", days, quarantine, QUARANTINE)
+            versions = warehouse.day_versions(source.relation, "day", days)
         rejections = staging.rejections()
-    versions = warehouse.day_versions(source.relation, "day", days)
     seconds = (time.monotonic() - started) / len(days)
     return [
         DayLoad(

@@ -23,6 +23,10 @@ ARROW_TYPES: dict[Kind, pa.DataType] = {
 }
 
 
+TAKEN = ("day", "file", "row_number", "reason")
+"""Columns that loading adds."""
+
+
 class RawColumn(Declaration):
     """One column of a source.
 
@@ -101,9 +105,9 @@ class RawSource(Declaration):
 
     @model_validator(mode="after")
     def _names_are_columns(self) -> "RawSource":
-        if odd := [name for name in self.columns if not re.fullmatch(COLUMN, name) or name.lower() == "day"]:
+        if odd := [n for n in self.columns if not re.fullmatch(COLUMN, n) or n.lower() in TAKEN]:
             raise ValueError(
-                f"source {self.name}: {odd} cannot be columns; use letters, digits and _ (not 'day')"
+                f"source {self.name}: {odd} cannot be columns; use letters, digits, _; not {TAKEN}"
             )
         named = [name for name in (self.day_of, self.unique, *self.naive_is_utc) if name]
         if unknown := sorted(set(named) - set(self.columns)):

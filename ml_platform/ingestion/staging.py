@@ -118,7 +118,8 @@ class Staging:
         for table in found:
             self._insert("elsewhere", table)
         self._move_to_rejected(
-            f"""SELECT staged.*, format('{DUPLICATE} of {unique} {{}} of {{}}', id, elsewhere.day) AS reason
+            f"""SELECT staged.*,
+                format('{DUPLICATE} of {unique} {{}} of {{}}', elsewhere.id, elsewhere.day) AS reason
             FROM staged JOIN elsewhere ON staged.{unique} = elsewhere.id"""
         )
 

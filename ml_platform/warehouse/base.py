@@ -3,7 +3,7 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -42,6 +42,10 @@ class Warehouse(ABC):
 
     dialect: ClassVar[Literal["duckdb", "bigquery"]]
     """Whose SQL it runs."""
+
+    def session(self) -> AbstractContextManager[None]:
+        """Hold the warehouse for several calls, which are cheaper then; it changes nothing else."""
+        return nullcontext()
 
     @abstractmethod
     def read(self, sql: str, parameters: Parameters = (), *, batch_rows: int = 65_536) -> AbstractContextManager[pa.RecordBatchReader]:

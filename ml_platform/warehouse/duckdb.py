@@ -212,8 +212,8 @@ def _create(connection: Any, relation: str, schema: pa.Schema) -> None:  # noqa:
         identifier(name)
     with _registered(connection, "declared", schema, ()):
         described = connection.execute("SELECT column_name, column_type FROM (DESCRIBE declared)").fetchall()
-    # Not CREATE TABLE AS: DuckDB 2.0.0 keeps no statistics of 122,880 rows or more that are inserted from
-    # Arrow in the # same transaction, and then finds none of them by join or maximum.
+    # Not CREATE TABLE AS: DuckDB 2.0.0 keeps no statistics of 122,880 rows or more that are then inserted
+    # from Arrow in the same transaction, and finds none of them by value, join or maximum until reopened.
     columns = ", ".join(f'"{name}" {kind}' for name, kind in described)
     connection.execute(f"CREATE TABLE IF NOT EXISTS {relation} ({columns})")
     present = {name.lower() for name in _columns(connection, relation)}

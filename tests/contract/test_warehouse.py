@@ -103,6 +103,25 @@ def test_rows_may_be_made_from_the_same_table(warehouse: Warehouse) -> None:
     assert ids(warehouse) == {DAYS[0]: ["b"]}
 
 
+def test_the_rows_of_a_large_first_load_are_found_at_once(warehouse: Warehouse) -> None:
+    schema = pa.schema([("n", pa.int64()), ("day", pa.date32())])
+    rows = pa.table({"n": range(200_000), "day": [DAYS[0]] * 200_000}, schema=schema)
+    with warehouse.session():
+        warehouse.replace_days("raw.things", "day", DAYS[:1], rows.to_batches(50_000), schema)
+        assert warehouse.scalar("SELECT max(n) FROM raw.things") == 199_999
+        assert warehouse.scalar("SELECT count(*) FROM raw.things WHERE n = 150000") == 1
+        assert warehouse.scalar("SELECT count(*) FROM raw.things a JOIN raw.things b USING (n)") == 200_000
+
+
+def test_a_session_changes_nothing_but_the_time_it_takes(warehouse: Warehouse) -> None:
+    with warehouse.session():
+        warehouse.replace_days("raw.things", "day", DAYS[:1], [batch(DAYS[0], "a")], SCHEMA)
+        with warehouse.session():
+            assert ids(warehouse) == {DAYS[0]: ["a"]}
+        warehouse.replace_days("raw.things", "day", DAYS[:1], [batch(DAYS[0], "b")], SCHEMA)
+    assert ids(warehouse) == {DAYS[0]: ["b"]}
+
+
 def test_missing_columns_are_added(warehouse: Warehouse) -> None:
     warehouse.create("raw.things", SCHEMA)
     warehouse.create("raw.things", SCHEMA)

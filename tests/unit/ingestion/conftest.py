@@ -1,0 +1,77 @@
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_platform.ingestion.load import DayLoad, load_days
+from ml_platform.ingestion.source import RawColumn, RawSource
+from ml_platform.warehouse.duckdb import DuckDBWarehouse
+
+
+def rules() -> Any:
+    import numpy as np
+    import pandera.pandas as pa
+
+    checks = [pa.Check(np.isfinite, error="is not finite"), pa.Check.ge(0, error="is negative")]
+    return pa.DataFrameSchema({"amount": pa.Column(float, checks)})
+
+
+THINGS = RawSource(
+    name="things",
+    columns={
+        "id": RawColumn(kind="identifier"),
+        "seen": RawColumn(kind="timestamp"),
+        "amount": RawColumn(kind="number"),
+        "note": RawColumn(kind="text", nullable=True, required=False),
+    },
+    day_of="seen",
+    unique="id",
+    row_schema=rules,
+)
+
+
+class Place:
+    """A landing folder and a warehouse."""
+
+    def __init__(self, folder: Path) -> None:
+        self.landing = folder / "landing"
+        self.warehouse = DuckDBWarehouse(folder / "warehouse.duckdb")
+
+    def path(self, day: date | str, name: str, source: RawSource = THINGS) -> Path:
+        path = self.landing / source.name / str(day) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def drop(self, day: date | str, name: str, content: str | bytes, source: RawSource = THINGS) -> Path:
+        path = self.path(day, name, source)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def load(self, *days: date | str, source: RawSource = THINGS) -> list[DayLoad]:
+        parsed = [date.fromisoformat(str(day)) for day in days]
+        return load_days(source, parsed, self.landing, self.warehouse, progress=lambda _: None)
+
+    def rows(self, columns: str = "id", source: RawSource = THINGS) -> list[Any]:
+        """Values of a row (of one column: the value itself), ordered."""
+        if not self.warehouse.exists(source.relation):
+            return []
+        table = self.warehouse.table(f"SELECT {columns} FROM {source.relation} ORDER BY ALL").to_pydict()
+        rows = list(zip(*table.values(), strict=True))
+        return [row[0] for row in rows] if len(table) == 1 else rows
+
+    def quarantine(self, columns: str = "file, row_number, reason") -> list[tuple[Any, ...]]:
+        table = self.warehouse.table(
+            f"SELECT {columns} FROM raw.quarantine ORDER BY day, file, row_number, reason"
+        )
+        return list(zip(*table.to_pydict().values(), strict=True))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.fixture
+def things() -> RawSource:
+    return THINGS
