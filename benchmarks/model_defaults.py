@@ -65,7 +65,7 @@ def train_on_plain_rows(data: TrainingData, parameters: Mapping[str, Any], seed:
 def variants() -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and changed parameters of each line."""
     yield "defaults", {}
-    for method in ("hist", "approx", "exact"):
+    for method in ("hist", "approx"):
         yield f"{ON_PLAIN_ROWS} {method}", {"tree_method": method}
     for bins in (16, 256):
         yield f"max_bin {bins}", {"max_bin": bins}

@@ -150,6 +150,12 @@ class Split(Declaration):
     test_days: int = Field(default=7, gt=0)
     folds: int = Field(default=1, gt=0, description="Number of prequential folds; the newest one makes the model.")
 
+    @model_validator(mode="after")
+    def _training_is_possible(self) -> "Split":
+        if self.train_days is not None and self.train_days < self.min_train_days:
+            raise ValueError(f"train_days {self.train_days} is below min_train_days {self.min_train_days}")
+        return self
+
 
 class Segment(Declaration):
     """A part of the events on which the model must not collapse."""

@@ -126,8 +126,11 @@ def _fit(use_case: UseCase, rows: LabelledRows, fold: Fold) -> tuple[FittedModel
 
 
 def _result(fold: Fold, train: TrainingData, test: TestData, scores: Scores, k: int) -> FoldResult:
-    if not np.isfinite(scores).all():
-        raise DataError(f"the model gives scores that are not finite on {fold}; look for infinite features")
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise DataError(
+            f"the model gives scores that are not probabilities on {fold}: from {scores.min()} to {scores.max()}; "
+            "look for infinite features, and for an objective that gives no probabilities"
+        )
     return FoldResult(
         fold,
         len(train.labels),

@@ -251,7 +251,7 @@ def _train(work: _Training, tracking: Tracking) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             result.model.save(folder / MODEL_FOLDER)
-            (folder / REPORT).write_text(json.dumps(report, indent=2, sort_keys=True), encoding="utf-8")
+            (folder / REPORT).write_text(json.dumps(report, indent=2), encoding="utf-8")
             np.save(folder / SCORES, result.scores, allow_pickle=False)
             (folder / "requirements.txt").write_text(
                 "".join(
