@@ -1,0 +1,81 @@
+"""Reading features in a service."""
+
+import asyncio
+import datetime as dt
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.online import bench, customer, day
+
+from ml_platform.errors import ConfigurationError, DataError
+from ml_platform.features.online.reading import OnlineFeatures
+from ml_platform.features.online.sqlite import SQLiteOnlineStore
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Iterator[OnlineFeatures]:
+    store = SQLiteOnlineStore(tmp_path / "online.db")
+    customers = bench(tmp_path, store, ttl=dt.timedelta(days=2))
+    customers.rows([customer("a", 0, n=1), customer("b", 1, n=2)])
+    customers.sync()
+    shops = bench(
+        tmp_path, store, name="shops", relation="features.shops", entity=("shop",), features=("size",)
+    )
+    shops.rows([{"shop": i, "event_timestamp": day(0), "size": 10 * i} for i in range(3)])
+    shops.sync()
+    with OnlineFeatures(store, [customers.view, shops.view], {"customers": ["n"]}) as opened:
+        yield opened
+
+
+def test_several_views_by_the_keys_of_each(features: OnlineFeatures) -> None:
+    entities = [{"id": "b", "shop": 2}, {"id": "a", "shop": 9}, {"id": None, "shop": 0, "more": "is ignored"}]
+    found = features.get(entities, now=day(2))
+    assert [row.values for row in found] == [
+        {"customers__n": 2, "shops__size": 20},
+        {"customers__n": None, "shops__size": None},
+        {"customers__n": None, "shops__size": 0},
+    ]
+    assert [row.statuses for row in found] == [
+        {"customers": "found", "shops": "found"},
+        {"customers": "expired", "shops": "missing"},
+        {"customers": "missing", "shops": "found"},
+    ]
+    assert [row.complete for row in found] == [True, False, False]
+    assert found[0].ages(day(2)) == {"customers": dt.timedelta(days=1), "shops": dt.timedelta(days=2)}
+    assert found[1].ages(day(2)) == {"customers": dt.timedelta(days=2), "shops": None}
+    assert asyncio.run(features.get_async(entities, now=day(2))) == found
+
+
+def test_what_was_read_is_counted(features: OnlineFeatures) -> None:
+    features.get([{"id": key, "shop": 0} for key in ("a", "b", "nobody")], now=day(2))
+    metrics = features.metrics()["customers"]
+    assert (metrics.reads, metrics.found, metrics.expired, metrics.missing, metrics.errors) == (1, 1, 1, 1, 0)
+    assert (metrics.newest_age_seconds, metrics.oldest_age_seconds) == (86_400.0, 2 * 86_400.0)
+    assert sum(metrics.buckets) == 1
+    with pytest.raises(DataError):
+        features.get([{"id": 1, "shop": 0}])
+    assert features.metrics()["customers"].errors == 1
+    assert metrics.errors == 0
+
+
+def test_mistakes_are_named(features: OnlineFeatures, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="lacks 'shop', which view shops is keyed by"):
+        features.get([{"id": "a"}])
+    view = bench(tmp_path, SQLiteOnlineStore(tmp_path / "online.db")).view
+    for views, names in (([view, view], {}), ([view], {"nope": ["n"]}), ([view], {"customers": ["nope"]})):
+        with pytest.raises(ConfigurationError):
+            OnlineFeatures(SQLiteOnlineStore(tmp_path / "online.db"), views, names)
+
+
+def test_a_service_that_reads_needs_no_heavy_library() -> None:
+    program = """
+import sys
+import ml_platform.features.online.reading, ml_platform.features.online.sqlite
+heavy = {"dagster", "pandas", "duckdb", "pyarrow", "numpy", "mlflow", "cassandra"} & set(sys.modules)
+sys.exit(str(sorted(heavy)) if heavy else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
