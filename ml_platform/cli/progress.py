@@ -48,7 +48,7 @@ class RunProgress:
         elif event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.asset_key is not None:
             self._names[step][event.asset_key.to_user_string()] = None
             self._days[step] += event.partition is not None
-        elif event.event_type == DagsterEventType.STEP_SUCCESS:
+        elif event.event_type == DagsterEventType.STEP_SUCCESS and self._names[step]:
             seconds = event.step_success_data.duration_ms / 1000
             self._console.print(f"  [green]✓[/] {self._label(step):<52} {seconds:>7.1f} s", highlight=False)
         elif event.event_type == DagsterEventType.STEP_FAILURE:

@@ -1,7 +1,12 @@
 """``ml-platform run``: bring everything that is stale up to date, in this process."""
 
 import logging
+import os
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,7 +34,7 @@ def run(
 
     Example: ml-platform run
     """
-    console = Console()
+    console = Console(file=sys.stdout)
     _quiet(verbose)
     started = time.monotonic()
     platform = load_platform()
@@ -41,11 +46,14 @@ def run(
         )
     lock = platform.settings.root / "run.lock"
     with (
+        _without_output_of_tools(verbose),
         RunProgress(console) as progress,
         run_lock(lock, platform.settings.run_timeout_seconds, progress.say),
         open_instance(platform.settings) as instance,
     ):
-        updater = Updater(platform.definitions, instance, platform.externals, progress)
+        updater = Updater(
+            platform.definitions, instance, platform.externals, progress, "INFO" if verbose else "CRITICAL"
+        )
         notes: list[str] = []
         warehouse = platform.port("warehouse")
         report = updater.update(
@@ -56,6 +64,16 @@ def run(
     print_summary(console, platform, updater, report, notes, seconds)
     if not report.ok:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _without_output_of_tools(verbose: bool) -> Iterator[None]:  # noqa: FBT001 (the command's own flag)
+    """dbt's log reaches standard output through Dagster; it is in dbt's log file anyway."""
+    if verbose:
+        yield
+        return
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        yield
 
 
 def _quiet(verbose: bool) -> None:

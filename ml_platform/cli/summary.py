@@ -22,7 +22,7 @@ def print_failures(console: Console, report: Report) -> None:
         console.print(f"\n[red]{key.to_user_string()} failed[/]: ", end="")
         console.print(error.strip(), markup=False, highlight=False)
     for check in report.checks:
-        if not check.passed:
+        if not check.passed and "not evaluated" not in (check.description or ""):
             colour = "red" if check.severity == dg.AssetCheckSeverity.ERROR else "yellow"
             console.print(f"[{colour}]check {check.check_name} of {check.asset_key.to_user_string()} failed[/]: ", end="")
             console.print(check.description or "", markup=False, highlight=False)
@@ -114,8 +114,8 @@ def _written(use_case: UseCase, updater: Updater, report: Report) -> list[str]:
 def _times(console: Console, report: Report, seconds: float) -> None:
     by_group: dict[str, float] = defaultdict(float)
     for step in report.steps:
-        name = step.keys[0].to_user_string() if step.keys else "failed"
-        by_group[name if len(step.keys) == 1 else "dbt (" + step.keys[-1].path[0] + ")"] += step.seconds
+        names = sorted({key.path[0] for key in step.keys}) if len(step.keys) > 1 else [k.to_user_string() for k in step.keys]
+        by_group[" and ".join(names) or "failed steps"] += step.seconds
     compute = sum(by_group.values())
     top = sorted(by_group.items(), key=lambda item: -item[1])[:6]
     shown = ", ".join(f"{name} {value:.1f} s" for name, value in top)

@@ -208,7 +208,9 @@ class _Collector:
             self.checks.append(event.asset_check_evaluation_data)
         elif event.event_type == DagsterEventType.STEP_SUCCESS:
             keys = tuple(sorted(self._by_step[step]))
-            days = max((self._days[key] for key in keys), default=0)
+            if not keys:  # a step of checks alone
+                return
+            days = max(self._days[key] for key in keys)
             self.steps.append(Done(keys, days, event.step_success_data.duration_ms / 1000))
         elif event.event_type == DagsterEventType.STEP_FAILURE:
             error = event.step_failure_data.error
