@@ -127,21 +127,23 @@ class LabelledRows:
             )
         if not table.num_rows:
             raise DataError(f"the snapshot of {use_case.name} has no rows; bring data and export it again")
-        order = pc.sort_indices(table, [(dataset.occurred_at, "ascending"), (dataset.id, "ascending")])
-        self._events = table.select(list(dict.fromkeys(needed))[:-2]).take(order)
+        order = pc.sort_indices(
+            table, [(dataset.occurred_at, "ascending"), (dataset.id, "ascending")]
+        ).to_numpy()
+        if (order != np.arange(len(order), dtype=order.dtype)).any():  # a copy of everything
+            table = table.take(pa.array(order))
+        self._events = table.select(list(dict.fromkeys(needed))[:-2])
         self._request = (model.request_features, model.request_feature_names)
         self._feature_names = [*dataset.feature_names, *model.request_feature_names]
-        self._occurred = _microseconds(table.column(dataset.occurred_at).take(order))
-        positive = pc.fill_null(
-            pc.cast(table.column(dataset.label.name).take(order), pa.int8()), 0
-        ).to_numpy()
-        times = _microseconds(table.column(reported).take(order))
+        self._occurred = _microseconds(table.column(dataset.occurred_at))
+        positive = pc.fill_null(pc.cast(table.column(dataset.label.name), pa.int8()), 0).to_numpy()
+        times = _microseconds(table.column(reported))
         self._reported = np.where(positive == 1, times, NEVER)
         self._as_of = _to_us(as_of)
         self._known_days = model.known_days
         self._cards: npt.NDArray[np.int64] | None = None
         if model.card:
-            codes = table.column(model.card).take(order).combine_chunks().dictionary_encode("encode")
+            codes = table.column(model.card).combine_chunks().dictionary_encode("encode")
             self._cards = codes.indices.to_numpy().astype(np.int64)
 
     @property
