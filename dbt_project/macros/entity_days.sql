@@ -26,7 +26,7 @@ daily as (
         entity,
         day_number,
         count(*) as events,
-        sum(amount_micros) as micros,
+        sum(cast(amount_micros as {{ wide_integer() }})) as micros,
         sum(cast(amount_micros as {{ wide_integer() }}) * amount_micros) as squares,
         max(occurred_at) as last_at,
         lead(day_number) over (partition by entity order by day_number) as next_number
