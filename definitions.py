@@ -30,7 +30,9 @@ def platform() -> "Platform":
         graph = dg.Definitions.merge(
             tree.build_defs(),
             dg.Definitions(
-                resources=dict(composed.resources), sensors=sensors_for(composed), executor=dg.in_process_executor
+                resources=dict(composed.resources),
+                sensors=sensors_for(composed),
+                executor=dg.in_process_executor,
             ),
         )
         checks = freshness_checks(graph.resolve_all_asset_specs())

@@ -17,7 +17,16 @@ from ml_platform.storage.folder import FolderStore
 from ml_platform.warehouse.base import Warehouse
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
-__all__ = ["AddressResource", "DuckDBResource", "FolderResource", "FolderStoreResource", "LocalEventLogResource", "LogAlertsResource", "MLflowResource", "SQLiteOnlineStoreResource"]
+__all__ = [
+    "AddressResource",
+    "DuckDBResource",
+    "FolderResource",
+    "FolderStoreResource",
+    "LocalEventLogResource",
+    "LogAlertsResource",
+    "MLflowResource",
+    "SQLiteOnlineStoreResource",
+]
 
 
 class DuckDBResource(dg.ConfigurableResource[Warehouse]):
@@ -86,7 +95,9 @@ class SQLiteOnlineStoreResource(dg.ConfigurableResource[OnlineStore]):
     """The online store as one SQLite file."""
 
     path: str = Field(description="The file; made by the first sync.")
-    lock_timeout_seconds: float = Field(description="How long a writer waits for another process's transaction.")
+    lock_timeout_seconds: float = Field(
+        description="How long a writer waits for another process's transaction."
+    )
 
     def create_resource(self, context: dg.InitResourceContext) -> OnlineStore:  # noqa: ARG002 (Dagster's signature)
         """The online store."""

@@ -12,4 +12,9 @@ __all__ = ["sensors_for"]
 
 def sensors_for(platform: Platform) -> list[dg.SensorDefinition]:
     """The sensors of the whole project; those of a use case come with it."""
-    return [landing_sensor(platform), automation_sensor(), run_failure_sensor(platform), check_failure_sensor(platform)]
+    return [
+        landing_sensor(platform),
+        automation_sensor(),
+        run_failure_sensor(platform),
+        check_failure_sensor(platform),
+    ]

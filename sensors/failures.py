@@ -15,7 +15,9 @@ _AT_ONCE = 100
 def run_failure_sensor(platform: Platform) -> dg.SensorDefinition:
     """One alert for each asset that a failed run did not make."""
 
-    @dg.run_failure_sensor(name="run_failures", description="Alerts the owner of each asset that a run failed to make.")
+    @dg.run_failure_sensor(
+        name="run_failures", description="Alerts the owner of each asset that a run failed to make."
+    )
     def run_failures(context: dg.RunFailureSensorContext) -> None:
         alerts = platform.port("alerts")
         run = context.dagster_run
@@ -26,7 +28,11 @@ def run_failure_sensor(platform: Platform) -> dg.SensorDefinition:
                 alerts.send(failure_alert(platform, key, error, run.run_id))
         if not context.get_step_failure_events():
             for key in sorted(run.asset_selection or ()):
-                alerts.send(failure_alert(platform, key, context.failure_event.message or "the run failed", run.run_id))
+                alerts.send(
+                    failure_alert(
+                        platform, key, context.failure_event.message or "the run failed", run.run_id
+                    )
+                )
 
     return run_failures
 
@@ -34,7 +40,11 @@ def run_failure_sensor(platform: Platform) -> dg.SensorDefinition:
 def check_failure_sensor(platform: Platform) -> dg.SensorDefinition:
     """One alert for each failed evaluation of a check; those of `ml-platform run` were sent by it."""
 
-    @dg.sensor(name="check_failures", minimum_interval_seconds=30, description="Alerts the owner of an asset whose check failed.")
+    @dg.sensor(
+        name="check_failures",
+        minimum_interval_seconds=30,
+        description="Alerts the owner of an asset whose check failed.",
+    )
     def check_failures(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         alerts = platform.port("alerts")
         # Evaluations from before the sensor was first turned on are history.
@@ -53,7 +63,9 @@ def check_failure_sensor(platform: Platform) -> dg.SensorDefinition:
             run = context.instance.get_run_by_id(record.event_log_entry.run_id)
             event = record.event_log_entry.get_dagster_event()
             if (run is None or PROCESS_TAG not in run.tags) and not event.asset_check_evaluation_data.passed:
-                alerts.send(check_alert(platform, event.asset_check_evaluation_data, record.event_log_entry.run_id))
+                alerts.send(
+                    check_alert(platform, event.asset_check_evaluation_data, record.event_log_entry.run_id)
+                )
                 sent += 1
         if not records:
             return dg.SkipReason("no new evaluations")

@@ -27,7 +27,9 @@ def landing_sensor(platform: Platform) -> dg.SensorDefinition:
         added = extend_calendar(context.instance, platform.landing_days())
         externals = platform.externals
         definitions = platform.definitions.resolve_asset_graph().assets_defs
-        nodes = {key: node for key, node in nodes_of(list(definitions), externals).items() if key in externals}
+        nodes = {
+            key: node for key, node in nodes_of(list(definitions), externals).items() if key in externals
+        }
         stale = Staleness(nodes, Ledger(context.instance), calendar(context.instance)).stale
         wanted: dict[str, dict[dg.AssetKey, str]] = defaultdict(dict)
         for key, days in stale.items():

@@ -1,7 +1,6 @@
 """Every test runs in an environment of its own: no setting, home or server of the person who runs it is seen."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from ml_platform.settings import Settings
 
 pytest_plugins = ["support.cassandra_fixtures"]
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,6 +18,6 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("ML_PLATFORM_HOME", str(tmp_path / "home"))
-    yield Settings()
+    return Settings()

@@ -29,7 +29,8 @@ def get(
     view: View,
     keys: Annotated[list[str], typer.Argument(help="Entities; for a composite key its parts joined by ','.")],
     as_of: Annotated[
-        datetime | None, typer.Option(help="Moment (UTC) against which values expire; left out, the newest event's.")
+        datetime | None,
+        typer.Option(help="Moment (UTC) against which values expire; left out, the newest event's."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -64,7 +65,10 @@ def describe(view: View, as_json: AsJson = False) -> None:
     """
     platform = load_platform()
     told = describe_view(
-        platform.view(view), platform.port("warehouse"), platform.port("online_store"), list(platform.use_cases)
+        platform.view(view),
+        platform.port("warehouse"),
+        platform.port("online_store"),
+        list(platform.use_cases),
     )
     if as_json:
         _print_json(told)
@@ -92,7 +96,9 @@ def diff(
     times = (found.offline_event_timestamp, found.online_event_timestamp)
     table.add_row("event_timestamp", *map(str, times), "" if times[0] == times[1] else "differs")
     for feature in found.features:
-        table.add_row(feature.feature, str(feature.offline), str(feature.online), "" if feature.equal else "differs")
+        table.add_row(
+            feature.feature, str(feature.offline), str(feature.online), "" if feature.equal else "differs"
+        )
     Console().print(table)
     if not found.equal:
         raise typer.Exit(1)
@@ -104,7 +110,9 @@ def _key(view: FeatureView, record: Record, text: str) -> Key:
     columns = record.serving.keys
     parts = [text] if len(columns) == 1 else text.split(",")
     if len(parts) != len(columns):
-        raise DataError(f"{text!r} has {len(parts)} parts; the key of {view.name} is {', '.join(view.entity)}")
+        raise DataError(
+            f"{text!r} has {len(parts)} parts; the key of {view.name} is {', '.join(view.entity)}"
+        )
     return tuple(parse_text(column, part) for column, part in zip(columns, parts, strict=True))
 
 

@@ -26,7 +26,9 @@ app = typer.Typer(
 
 @app.callback()
 def _options(
-    _traceback: Annotated[bool, typer.Option("--traceback", help="Show Python's traceback when a command fails.")] = False,
+    _traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show Python's traceback when a command fails.")
+    ] = False,
 ) -> None:
     """``--traceback`` is looked for by :func:`main`, which must know of it when parsing itself fails."""
 

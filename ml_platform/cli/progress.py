@@ -26,7 +26,9 @@ class RunProgress:
             self._status.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._status is not None:
             self._status.stop()
 
@@ -57,5 +59,11 @@ class RunProgress:
     def _label(self, step: str) -> str:
         names = list(self._names[step])
         days = self._days[step] // max(len(names), 1)
-        shown = names[0] if len(names) == 1 else f"{len(names)} assets of {names[-1].split('/')[0]}" if names else step
+        shown = (
+            names[0]
+            if len(names) == 1
+            else f"{len(names)} assets of {names[-1].split('/')[0]}"
+            if names
+            else step
+        )
         return f"{shown}, {days} day{'s' * (days != 1)}" if days else shown

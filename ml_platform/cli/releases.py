@@ -17,7 +17,9 @@ __all__ = ["releases"]
 
 releases = typer.Typer(no_args_is_help=True, help="Released models.")
 
-UseCaseOption = Annotated[str | None, typer.Option("--use-case", help="Whose; needed when there are several.")]
+UseCaseOption = Annotated[
+    str | None, typer.Option("--use-case", help="Whose; needed when there are several.")
+]
 
 
 def _registry(platform: Platform) -> Registry:
@@ -34,10 +36,19 @@ def list_releases(use_case: UseCaseOption = None) -> None:
     platform = load_platform()
     name, registry = platform.use_case(use_case).name, _registry(platform)
     current = registry.promotion(name)
-    table = Table("when (UTC)", "version", "what", "who", "why", "", title=f"releases of {name}", title_justify="left")
+    table = Table(
+        "when (UTC)", "version", "what", "who", "why", "", title=f"releases of {name}", title_justify="left"
+    )
     for entry in registry.history(name):
         serves = current is not None and entry.sequence == current.sequence
-        table.add_row(f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.version, entry.action, entry.who, entry.why, "serves now" if serves else "")
+        table.add_row(
+            f"{entry.at:%Y-%m-%d %H:%M:%S}",
+            entry.version,
+            entry.action,
+            entry.who,
+            entry.why,
+            "serves now" if serves else "",
+        )
     Console().print(table if table.row_count else f"{name} has no release yet; run `ml-platform run`")
 
 
@@ -60,8 +71,12 @@ def show(
 @releases.command()
 def rollback(
     why: Annotated[str, typer.Option("--why", help="The reason, for the audit trail.")],
-    to: Annotated[str | None, typer.Option("--to", help="Version to go back to; left out, the one that served before.")] = None,
-    who: Annotated[str | None, typer.Option("--who", help="Who asks for it; left out, the account that runs this.")] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Version to go back to; left out, the one that served before.")
+    ] = None,
+    who: Annotated[
+        str | None, typer.Option("--who", help="Who asks for it; left out, the account that runs this.")
+    ] = None,
     use_case: UseCaseOption = None,
 ) -> None:
     """Make an earlier release serve again. The version that is left is not promoted again by itself.

@@ -17,7 +17,6 @@ from ml_platform.cli.project import load_platform
 from ml_platform.cli.summary import print_failures, print_summary
 from ml_platform.errors import NotFoundError
 from ml_platform.orchestration.home import open_instance
-
 from ml_platform.orchestration.retraining import due_datasets
 from ml_platform.orchestration.run_lock import run_lock
 from ml_platform.orchestration.up_to_date import Updater
@@ -57,7 +56,8 @@ def run(
         notes: list[str] = []
         warehouse = platform.port("warehouse")
         report = updater.update(
-            platform.landing_days(), lambda _: due_datasets(platform.use_cases, instance, warehouse, notes.append)
+            platform.landing_days(),
+            lambda _: due_datasets(platform.use_cases, instance, warehouse, notes.append),
         )
     seconds = time.monotonic() - started
     print_failures(console, report)
@@ -67,8 +67,8 @@ def run(
 
 
 @contextmanager
-def _without_output_of_tools(verbose: bool) -> Iterator[None]:  # noqa: FBT001 (the command's own flag)
-    """dbt's log reaches standard output through Dagster; it is in dbt's log file anyway."""
+def _without_output_of_tools(verbose: bool) -> Iterator[None]:
+    """Dbt's log reaches standard output through Dagster; it is in dbt's log file anyway."""
     if verbose:
         yield
         return

@@ -1,11 +1,11 @@
 """What `ml-platform run` says at its end: what there is now, what was done, and where the time went."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 from ml_platform.orchestration.ledger import Built
@@ -24,16 +24,28 @@ def print_failures(console: Console, report: Report) -> None:
     for check in report.checks:
         if not check.passed and "not evaluated" not in (check.description or ""):
             colour = "red" if check.severity == dg.AssetCheckSeverity.ERROR else "yellow"
-            console.print(f"[{colour}]check {check.check_name} of {check.asset_key.to_user_string()} failed[/]: ", end="")
+            console.print(
+                f"[{colour}]check {check.check_name} of {check.asset_key.to_user_string()} failed[/]: ",
+                end="",
+            )
             console.print(check.description or "", markup=False, highlight=False)
     for key, reason in sorted(report.waiting.items()):
         console.print(f"[yellow]{key.to_user_string()}[/] {reason}")
 
 
-def print_summary(console: Console, platform: Platform, updater: Updater, report: Report, notes: Sequence[str], seconds: float) -> None:
+def print_summary(
+    console: Console,
+    platform: Platform,
+    updater: Updater,
+    report: Report,
+    notes: Sequence[str],
+    seconds: float,
+) -> None:
     """Print the state of every use case, and what this update did."""
     if not report.steps:
-        console.print("\nEverything is up to date: nothing was loaded, exported, trained, predicted or synced.")
+        console.print(
+            "\nEverything is up to date: nothing was loaded, exported, trained, predicted or synced."
+        )
     for use_case in platform.use_cases:
         _use_case(console, use_case, updater, report)
     for note in notes:
@@ -53,30 +65,81 @@ def print_summary(console: Console, platform: Platform, updater: Updater, report
 
 
 def _use_case(console: Console, use_case: UseCase, updater: Updater, report: Report) -> None:
-    def newest(*path: str) -> Built | None:
-        return updater.ledger.latest(dg.AssetKey(path)).get(None) if dg.AssetKey(path) in updater.nodes else None
-
-    done = {key.to_user_string() for step in report.steps for key in step.keys}
     console.rule(f"[bold]{use_case.name}", align="left")
-    dataset, model, champion = (newest(use_case.name, part) for part in ("dataset", "model", "champion"))
-    if dataset:
-        exported = "exported now" if f"{use_case.name}/dataset" in done else "not exported again"
-        console.print(
-            f"data        {dataset.version[:16]}  {dataset.metadata['dagster/row_count']:,} rows, "
-            f"{dataset.metadata['positives']:,} positives, labels as of {dataset.metadata['as_of'][:10]}  ({exported})",
-            highlight=False,
+    for show in (_dataset, _model, _champion, _daily, _online):
+        for line in show(use_case, updater, report):
+            console.print(line, highlight=False)
+
+
+def _newest(updater: Updater, *path: str) -> Built | None:
+    key = dg.AssetKey(path)
+    return updater.ledger.latest(key).get(None) if key in updater.nodes else None
+
+
+def _was_made(report: Report, *path: str) -> bool:
+    return any(dg.AssetKey(path) in step.keys for step in report.steps)
+
+
+def _dataset(use_case: UseCase, updater: Updater, report: Report) -> Iterator[RenderableType]:
+    made = _newest(updater, use_case.name, "dataset")
+    if made:
+        facts = made.metadata
+        what = (
+            f"exported {facts['exported']}"
+            if _was_made(report, use_case.name, "dataset")
+            else "not exported again"
         )
-    if model:
-        trained = model.metadata["trained"] if f"{use_case.name}/model" in done else "not trained again"
-        console.print(f"model       run {model.metadata['run_id'][:12]}  ({trained})", highlight=False)
-        console.print(_metrics(model.metadata))
-        gates = [c for c in report.checks if c.asset_key == dg.AssetKey([use_case.name, "model"]) and c.blocking]
-        for gate in gates:
-            console.print(f"  [{'green' if gate.passed else 'red'}]{'✓' if gate.passed else '✗'}[/] {gate.check_name}: {gate.description}", highlight=False)
-    if champion:
-        console.print(f"champion    {champion.version}  ({'released now' if f'{use_case.name}/champion' in done else 'unchanged'})", highlight=False)
-    for line in _written(use_case, updater, report):
-        console.print(line, highlight=False)
+        yield (
+            f"data        {made.version[:16]}  {facts['dagster/row_count']:,} rows, {facts['positives']:,} positives, "
+            f"labels as of {facts['as_of'][:10]}  ({what})"
+        )
+
+
+def _model(use_case: UseCase, updater: Updater, report: Report) -> Iterator[RenderableType]:
+    made = _newest(updater, use_case.name, "model")
+    if made:
+        what = (
+            f"trained {made.metadata['trained']}"
+            if _was_made(report, use_case.name, "model")
+            else "not trained again"
+        )
+        yield f"model       run {made.metadata['run_id'][:12]}  ({what})"
+        yield _metrics(made.metadata)
+    for check in report.checks:
+        if check.asset_key == dg.AssetKey([use_case.name, "model"]) and check.blocking:
+            mark = "[green]✓[/]" if check.passed else "[red]✗[/]"
+            yield f"  {mark} {check.check_name}: {check.description}"
+
+
+def _champion(use_case: UseCase, updater: Updater, report: Report) -> Iterator[RenderableType]:
+    made = _newest(updater, use_case.name, "champion")
+    if made:
+        what = "unchanged"
+        if _was_made(report, use_case.name, "champion"):
+            what = "released now" if made.metadata["promoted"] else "the candidate was not promoted"
+        yield f"champion    {made.metadata['release']}  ({what})"
+
+
+def _daily(use_case: UseCase, updater: Updater, report: Report) -> Iterator[RenderableType]:
+    for name, what in (("predictions", "written"), ("prediction_events", "published")):
+        built = updater.ledger.latest(dg.AssetKey([use_case.name, name]))
+        now = [made for made in built.values() if made.run_id in report.run_ids]
+        rows = sum(int(made.metadata.get("dagster/partition_row_count", 0)) for made in now)
+        title = name.removeprefix("prediction_")
+        yield f"{title:<12}{rows:,} {what} for {len(now)} days ({len(built)} days in all)"
+
+
+def _online(use_case: UseCase, updater: Updater, report: Report) -> Iterator[RenderableType]:
+    for view in use_case.feature_views:
+        made = _newest(updater, "online", view.name)
+        if made and made.run_id in report.run_ids:
+            counts = [
+                f"{made.metadata[f'rows {what}']:,} {what}"
+                for what in ("added", "changed", "deleted", "unchanged")
+            ]
+            yield f"online      {view.name}: {', '.join(counts)}"
+        elif made:
+            yield f"online      {view.name}: {made.metadata['rows']:,} rows, nothing synced"
 
 
 def _metrics(metadata: Mapping[str, Any]) -> Table:
@@ -84,39 +147,26 @@ def _metrics(metadata: Mapping[str, Any]) -> Table:
     table = Table("", "model", "± folds", *baselines, box=None, padding=(0, 2), pad_edge=False)
     for name, value in metrics.items():
         cells = [f"{figures[name]:.3f}" if name in figures else "" for figures in baselines.values()]
-        table.add_row(f"  {name}", f"{value:.3f}", f"{spread[name]['std']:.3f}" if name in spread else "", *cells)
+        table.add_row(
+            f"  {name}", f"{value:.3f}", f"{spread[name]['std']:.3f}" if name in spread else "", *cells
+        )
     return table
-
-
-def _written(use_case: UseCase, updater: Updater, report: Report) -> list[str]:
-    """Predictions, events and online rows of this update."""
-    runs = set(report.run_ids)
-    lines = []
-    for name, what in (("predictions", "predictions"), ("prediction_events", "events")):
-        key = dg.AssetKey([use_case.name, name])
-        if key not in updater.nodes:
-            continue
-        made = {day: b for day, b in updater.ledger.latest(key).items() if b.run_id in runs}
-        rows = sum(int(b.metadata.get("dagster/partition_row_count", 0)) for b in made.values())
-        total = len(updater.ledger.latest(key))
-        verb = "written" if name == "predictions" else "published"
-        lines.append(f"{what:<12}{rows:,} {verb} for {len(made)} days ({total} days in all)")
-    for view in use_case.feature_views:
-        built = updater.ledger.latest(dg.AssetKey(["online", view.name])).get(None)
-        if built and built.run_id in runs:
-            parts = ", ".join(f"{built.metadata[f'rows {what}']:,} {what}" for what in ("added", "changed", "deleted", "unchanged"))
-            lines.append(f"online      {view.name}: {parts}")
-        elif built:
-            lines.append(f"online      {view.name}: {built.metadata['rows']:,} rows, nothing synced")
-    return lines
 
 
 def _times(console: Console, report: Report, seconds: float) -> None:
     by_group: dict[str, float] = defaultdict(float)
     for step in report.steps:
-        names = sorted({key.path[0] for key in step.keys}) if len(step.keys) > 1 else [k.to_user_string() for k in step.keys]
+        names = (
+            sorted({key.path[0] for key in step.keys})
+            if len(step.keys) > 1
+            else [k.to_user_string() for k in step.keys]
+        )
         by_group[" and ".join(names) or "failed steps"] += step.seconds
     compute = sum(by_group.values())
     top = sorted(by_group.items(), key=lambda item: -item[1])[:6]
     shown = ", ".join(f"{name} {value:.1f} s" for name, value in top)
-    console.print(f"\ntime        {seconds:.1f} s in all, {compute:.1f} s of it in {len(report.steps)} steps" + (f": {shown}" if shown else ""), highlight=False)
+    console.print(
+        f"\ntime        {seconds:.1f} s in all, {compute:.1f} s of it in {len(report.steps)} steps"
+        + (f": {shown}" if shown else ""),
+        highlight=False,
+    )

@@ -17,7 +17,9 @@ __all__ = ["ui"]
 
 def ui(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Dagster's port.")] = 3000,
-    mlflow_port: Annotated[int, typer.Option("--mlflow-port", min=0, max=65535, help="MLflow's port; 0: do not start it.")] = 5000,
+    mlflow_port: Annotated[
+        int, typer.Option("--mlflow-port", min=0, max=65535, help="MLflow's port; 0: do not start it.")
+    ] = 5000,
 ) -> None:
     """Open Dagster with its daemon, and MLflow, on 127.0.0.1, on this project's home folder. Ctrl-C ends both.
 
@@ -27,14 +29,30 @@ def ui(
     environment = os.environ | {
         "DAGSTER_HOME": str(prepare_home(settings)),
         "DAGSTER_EVENT_BATCH_SIZE": "1000",
-        "ML_PLATFORM_MLFLOW_UI_URL": f"http://127.0.0.1:{mlflow_port}" if mlflow_port else settings.mlflow_ui_url,
+        "ML_PLATFORM_MLFLOW_UI_URL": f"http://127.0.0.1:{mlflow_port}"
+        if mlflow_port
+        else settings.mlflow_ui_url,
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     here = Path(sys.executable).parent
     commands = [[str(here / "dagster"), "dev", "-h", "127.0.0.1", "-p", str(port), "-w", "workspace.yaml"]]
     if mlflow_port:
-        store = ["--backend-store-uri", settings.mlflow_uri, "--default-artifact-root", str(settings.mlflow_artifacts)]
-        server = [str(here / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(mlflow_port), "--workers", "1"]
+        store = [
+            "--backend-store-uri",
+            settings.mlflow_uri,
+            "--default-artifact-root",
+            str(settings.mlflow_artifacts),
+        ]
+        server = [
+            str(here / "mlflow"),
+            "server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(mlflow_port),
+            "--workers",
+            "1",
+        ]
         commands.append([*server, *store])
         settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
     raise typer.Exit(_run_together(commands, environment))

@@ -1,1 +1,1 @@
-"""Turns declarations into Dagster assets, checks, sensors and conditions; the only place, with the CLI, that knows Dagster."""
+"""Turns declarations into Dagster assets, checks, sensors and conditions; with the CLI, all that knows Dagster."""

@@ -36,7 +36,9 @@ def check_alert(platform: Platform, evaluation: dg.AssetCheckEvaluation, run_id:
     )
 
 
-def assets_of_step(platform: Platform, step_key: str, selected: Iterable[dg.AssetKey] | None) -> list[dg.AssetKey]:
+def assets_of_step(
+    platform: Platform, step_key: str, selected: Iterable[dg.AssetKey] | None
+) -> list[dg.AssetKey]:
     """The assets that a step of a run makes."""
     chosen = frozenset(selected) if selected else None
     for definition in platform.definitions.resolve_asset_graph().assets_defs:

@@ -25,7 +25,10 @@ def extend_calendar(instance: dg.DagsterInstance, days: Iterable[date]) -> list[
     """
     known = instance.get_dynamic_partitions("days")
     wanted = sorted({day.isoformat() for day in days} | set(known))
-    agreed = next((i for i, (a, b) in enumerate(zip(known, wanted, strict=False)) if a != b), min(len(known), len(wanted)))
+    agreed = next(
+        (i for i, (a, b) in enumerate(zip(known, wanted, strict=False)) if a != b),
+        min(len(known), len(wanted)),
+    )
     for misplaced in known[agreed:]:
         instance.delete_dynamic_partition("days", misplaced)
     if wanted[agreed:]:

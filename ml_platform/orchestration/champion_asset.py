@@ -15,7 +15,7 @@ from ml_platform.monitoring.drift import score_distribution
 from ml_platform.orchestration.checks import Checks
 from ml_platform.orchestration.conditions import when_stale
 from ml_platform.orchestration.model_asset import candidate_of
-from ml_platform.orchestration.naming import common
+from ml_platform.orchestration.naming import Materialized, common
 from ml_platform.orchestration.nodes import READS
 from ml_platform.orchestration.recording import Recording
 from ml_platform.storage.base import ObjectStore
@@ -42,8 +42,8 @@ def champion_asset(use_case: UseCase) -> dg.AssetsDefinition:
         metadata={READS: {dataset.to_user_string(): "order"}},
         code_version="1",
         description=(
-            "What serves: an immutable folder in the production registry, and the pointer to it. A candidate whose gate "
-            "failed, or that was rolled back away from, is not promoted."
+            "What serves: an immutable folder in the production registry, and the pointer to it. A candidate whose "
+            "gate failed, or that was rolled back away from, is not promoted."
         ),
         check_specs=checks.specs,
         automation_condition=when_stale(),
@@ -55,7 +55,7 @@ def champion_asset(use_case: UseCase) -> dg.AssetsDefinition:
         registry: dg.ResourceParam[ObjectStore],
         tracking: dg.ResourceParam[Tracking],
         scratch: dg.ResourceParam[Path],
-    ) -> dg.MaterializeResult:
+    ) -> Materialized:
         recording = Recording(context)
         found = candidate_of(use_case, recording.version_of(dataset), objects, registry, tracking, scratch)
         releases = Registry(registry)
@@ -63,7 +63,9 @@ def champion_asset(use_case: UseCase) -> dg.AssetsDefinition:
         outcomes = [_intact(releases, release, scratch), _mirror(use_case, tracking, release)]
         window = release.manifest.test_window
         recording.finish(
-            key, {None: release.version}, metadata={"first_day": f"{window.start:%Y-%m-%d}", "release": release.version}
+            key,
+            release.version,
+            metadata={"first_day": f"{window.start:%Y-%m-%d}", "release": release.version},
         )
         return dg.MaterializeResult(
             metadata={
@@ -91,12 +93,16 @@ def _promote(use_case: UseCase, releases: Registry, found: Candidate, why: str) 
 
 def _intact(releases: Registry, release: Release, scratch: Path) -> CheckOutcome:
     releases.fetch(release, scratch / "releases")  # it refuses what was tampered with
-    return CheckOutcome("artifacts_intact", True, f"{len(release.files)} files of {release.version} have their digests")
+    return CheckOutcome(
+        "artifacts_intact", True, f"{len(release.files)} files of {release.version} have their digests"
+    )
 
 
 def _mirror(use_case: UseCase, tracking: Tracking, release: Release) -> CheckOutcome:
     """The pointer is the truth; MLflow's alias follows it."""
     if release.manifest.run_id is not None:
-        tracking.set_alias(use_case.name, "champion", tracking.version_of_run(use_case.name, release.manifest.run_id))
+        tracking.set_alias(
+            use_case.name, "champion", tracking.version_of_run(use_case.name, release.manifest.run_id)
+        )
     named = tracking.alias(use_case.name, "champion")
     return CheckOutcome("alias_agrees", named is not None, f"alias champion names version {named}")

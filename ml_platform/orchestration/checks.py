@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
@@ -33,11 +34,11 @@ class Checks:
         ]
 
     def results(self, outcomes: Iterable[CheckOutcome]) -> list[dg.AssetCheckResult]:
-        """One result for each declared check; one without an outcome could not be evaluated, and fails.
-
-        """
+        """One result for each declared check; one without an outcome could not be evaluated, and fails."""
         by_name = {outcome.name: outcome for outcome in outcomes}
-        missing = CheckOutcome("", passed=False, description="not evaluated: an earlier check of this asset failed")
+        missing = CheckOutcome(
+            "", passed=False, description="not evaluated: an earlier check of this asset failed"
+        )
         return [self._result(name, by_name.get(name, missing)) for name in self.described]
 
     def _result(self, name: str, outcome: CheckOutcome) -> dg.AssetCheckResult:
@@ -51,7 +52,7 @@ class Checks:
         )
 
 
-def _shown(value: object) -> dg.MetadataValue[object]:
+def _shown(value: object) -> dg.MetadataValue[Any]:
     if isinstance(value, bool):
         return dg.MetadataValue.bool(value)
     if isinstance(value, int):

@@ -21,7 +21,9 @@ class UseCaseComponent(dg.Component, dg.Model, dg.Resolvable):
     functions are named as ``package.module.function``.
     """
 
-    declared_in: Annotated[str | None, Field(description="Where the UseCase is, as `package.module.name`.")] = None
+    declared_in: Annotated[
+        str | None, Field(description="Where the UseCase is, as `package.module.name`.")
+    ] = None
     use_case: Annotated[dict[str, Any] | None, Field(description="The fields of a UseCase.")] = None
 
     @property

@@ -41,7 +41,9 @@ class Stale(dg.AutomationCondition[dg.AssetKey]):
         elif partitions is None:
             subset = view.get_full_subset(key=context.key)
         else:
-            subset = view.get_subset_from_partition_keys(context.key, partitions, {day for day in days if day})
+            subset = view.get_subset_from_partition_keys(
+                context.key, partitions, {day for day in days if day}
+            )
         return dg.AutomationResult(context, true_subset=subset)
 
     @classmethod
@@ -72,4 +74,7 @@ def when_stale() -> dg.AutomationCondition[dg.AssetKey]:
 
 def when_missing() -> dg.AutomationCondition[dg.AssetKey]:
     """Materialise what was never made; refreshing it is somebody else's decision (a retraining sensor's)."""
-    return _when(Stale() & dg.AutomationCondition.missing(), "never made, and nothing upstream is in progress or blocked")
+    return _when(
+        Stale() & dg.AutomationCondition.missing(),
+        "never made, and nothing upstream is in progress or blocked",
+    )

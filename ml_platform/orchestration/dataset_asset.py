@@ -10,7 +10,7 @@ from ml_platform.datasets.snapshot import export_snapshot
 from ml_platform.orchestration.calendar import end_of
 from ml_platform.orchestration.checks import Checks
 from ml_platform.orchestration.conditions import when_missing
-from ml_platform.orchestration.naming import asset_key, common, declaration_version
+from ml_platform.orchestration.naming import Materialized, asset_key, common, declaration_version
 from ml_platform.orchestration.nodes import READS
 from ml_platform.orchestration.recording import Recording
 from ml_platform.storage.base import ObjectStore
@@ -42,7 +42,9 @@ def dataset_asset(use_case: UseCase) -> dg.AssetsDefinition:
         key=key,
         deps=[asset_key(relation) for relation in sorted(relations)],
         code_version=declaration_version(declared, leave_out={"data_schema"}),
-        metadata={READS: {asset_key(relation).to_user_string(): "until_read" for relation in sorted(relations)}},
+        metadata={
+            READS: {asset_key(relation).to_user_string(): "until_read" for relation in sorted(relations)}
+        },
         description="Labelled events with what was known at the time of each: Parquet files and a manifest.",
         check_specs=checks.specs,
         automation_condition=when_missing(),
@@ -54,7 +56,7 @@ def dataset_asset(use_case: UseCase) -> dg.AssetsDefinition:
         warehouse: dg.ResourceParam[Warehouse],
         objects: dg.ResourceParam[ObjectStore],
         scratch: dg.ResourceParam[Path],
-    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    ) -> Iterator[Materialized | dg.AssetCheckResult]:
         recording = Recording(context)
         last = recording.calendar[-1]
         snapshot = export_snapshot(
@@ -68,7 +70,7 @@ def dataset_asset(use_case: UseCase) -> dg.AssetsDefinition:
             progress=context.log.info,
         )
         manifest = snapshot.manifest
-        recording.finish(key, {None: snapshot.version}, rows={None: manifest.rows}, read_until=last)
+        recording.finish(key, snapshot.version, rows=manifest.rows, read_until=last)
         yield dg.MaterializeResult(
             metadata={
                 "as_of": end_of(last).isoformat(),

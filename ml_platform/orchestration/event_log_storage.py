@@ -14,7 +14,9 @@ from typing import Any
 
 import sqlalchemy
 from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import ConsolidatedSqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import (
+    ConsolidatedSqliteEventLogStorage,
+)
 from dagster._serdes import ConfigurableClassData
 
 __all__ = ["LocalEventLogStorage"]
@@ -66,13 +68,15 @@ class LocalEventLogStorage(ConsolidatedSqliteEventLogStorage):
 
     def dispose(self) -> None:
         """Close all connections."""
-        super().dispose()
+        super().dispose()  # type: ignore[no-untyped-call]
         if self._engine is not None:
             self._engine.dispose()
 
     def _pool(self) -> sqlalchemy.Engine:
         if self._engine is None:
-            engine = sqlalchemy.create_engine(self._conn_string, connect_args={"timeout": _BUSY_TIMEOUT_SECONDS})
+            engine = sqlalchemy.create_engine(
+                self._conn_string, connect_args={"timeout": _BUSY_TIMEOUT_SECONDS}
+            )
 
             @sqlalchemy.event.listens_for(engine, "connect")
             def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 (the driver's)

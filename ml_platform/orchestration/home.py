@@ -11,7 +11,7 @@ from dagster._core.storage.dagster_run import DagsterRunStatus, RunsFilter
 
 from ml_platform.settings import Settings
 
-__all__ = ["PROCESS_TAG", "process_tag", "open_instance", "prepare_home"]
+__all__ = ["PROCESS_TAG", "open_instance", "prepare_home", "process_tag"]
 
 PROCESS_TAG = "ml_platform/process"
 """Run tag of runs that execute inside a process of ours: ``<pid>:<start time of that process>``."""
@@ -75,11 +75,15 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
 def _end_dead_runs(instance: dg.DagsterInstance) -> None:
     """A killed process leaves its run as started and its pool slots as taken: nobody else would ever end them."""
-    started = RunsFilter(statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.NOT_STARTED])
+    started = RunsFilter(
+        statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.NOT_STARTED]
+    )
     for run in instance.get_runs(filters=started):
         owner = run.tags.get(PROCESS_TAG)
         if owner is None or process_tag(int(owner.partition(":")[0])) == owner:
             continue
-        instance.report_run_failed(run, message=f"The process that executed this run ({owner.partition(':')[0]}) is gone.")
+        instance.report_run_failed(
+            run, message=f"The process that executed this run ({owner.partition(':')[0]}) is gone."
+        )
         if instance.event_log_storage.supports_global_concurrency_limits:
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)

@@ -44,7 +44,9 @@ class Ledger:
         records_filter = dg.AssetRecordsFilter(asset_key=key, after_storage_id=self._cursor.get(key))
         page: str | None = None
         while True:
-            result = self._instance.fetch_materializations(records_filter, limit=_PAGE, cursor=page, ascending=True)
+            result = self._instance.fetch_materializations(
+                records_filter, limit=_PAGE, cursor=page, ascending=True
+            )
             for record in result.records:
                 event = record.asset_materialization
                 if event is None:

@@ -14,7 +14,7 @@ from ml_platform.models.training import Candidate, train_candidate, training_par
 from ml_platform.models.versions import code_version, files_digest, library_versions
 from ml_platform.orchestration.checks import Checks
 from ml_platform.orchestration.conditions import when_stale
-from ml_platform.orchestration.naming import common
+from ml_platform.orchestration.naming import Materialized, common
 from ml_platform.orchestration.pictures import picture
 from ml_platform.orchestration.recording import Recording
 from ml_platform.orchestration.staleness import digest
@@ -36,16 +36,25 @@ _GATES = {
 
 
 def candidate_of(
-    use_case: UseCase, version: str, objects: ObjectStore, registry: ObjectStore, tracking: Tracking, scratch: Path
+    use_case: UseCase,
+    version: str,
+    objects: ObjectStore,
+    registry: ObjectStore,
+    tracking: Tracking,
+    scratch: Path,
 ) -> Candidate:
     """Train on a snapshot, or find the run that did, and judge it against what is released now."""
     releases = Registry(registry)
     current = releases.current(use_case.name)
     champion: FittedModel | None = None
     if current is not None:
-        champion = framework(current.manifest.framework).model.load(releases.fetch(current, scratch / "releases"))
+        champion = framework(current.manifest.framework).model.load(
+            releases.fetch(current, scratch / "releases")
+        )
     snapshot = open_snapshot(objects, use_case.name, version)
-    return train_candidate(use_case, snapshot, tracking=tracking, champion=champion, scratch=scratch / "candidates")
+    return train_candidate(
+        use_case, snapshot, tracking=tracking, champion=champion, scratch=scratch / "candidates"
+    )
 
 
 def model_asset(use_case: UseCase) -> dg.AssetsDefinition:
@@ -54,7 +63,10 @@ def model_asset(use_case: UseCase) -> dg.AssetsDefinition:
     dataset = dg.AssetKey([use_case.name, "dataset"])
     checks = Checks(
         key,
-        {**_GATES, "enough_history": "The history reaches all the training days and folds that are declared."},
+        {
+            **_GATES,
+            "enough_history": "The history reaches all the training days and folds that are declared.",
+        },
         blocking=frozenset(_GATES),
     )
 
@@ -62,7 +74,7 @@ def model_asset(use_case: UseCase) -> dg.AssetsDefinition:
         key=key,
         deps=[dataset],
         code_version=_recipe(use_case),
-        description="A candidate: trained, tracked in MLflow and judged by the gate. Training reads the snapshot alone.",
+        description="A candidate: trained, tracked in MLflow, judged by the gate. Training reads the snapshot alone.",
         check_specs=checks.specs,
         automation_condition=when_stale(),
         **common(use_case, use_case.model.framework, "mlflow"),
@@ -74,10 +86,10 @@ def model_asset(use_case: UseCase) -> dg.AssetsDefinition:
         tracking: dg.ResourceParam[Tracking],
         scratch: dg.ResourceParam[Path],
         mlflow_ui: dg.ResourceParam[str],
-    ) -> dg.MaterializeResult:
+    ) -> Materialized:
         recording = Recording(context)
         found = candidate_of(use_case, recording.version_of(dataset), objects, registry, tracking, scratch)
-        recording.finish(key, {None: digest(files_digest(found.folder), found.key)})
+        recording.finish(key, digest(files_digest(found.folder), found.key))
         return dg.MaterializeResult(
             metadata={
                 "MLflow run": dg.MetadataValue.url(mlflow_ui.rstrip("/") + found.run_path),

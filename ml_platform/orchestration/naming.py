@@ -2,17 +2,31 @@
 
 import hashlib
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import dagster as dg
 from pydantic import BaseModel
 
 from ml_platform.use_case import UseCase
 
-__all__ = ["DAILY", "asset_key", "common", "declaration_version"]
+__all__ = ["DAILY", "Materialized", "asset_key", "common", "declaration_version"]
+
+if TYPE_CHECKING:
+    Materialized = dg.MaterializeResult[None]
+else:  # Dagster knows its class, not the class with a parameter
+    Materialized = dg.MaterializeResult
 
 DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=26))
 """For what is made anew each day: late after a day and two hours, and failed after a day and a half."""
+
+
+class Common(TypedDict):
+    """What every asset of a use case shares."""
+
+    group_name: str
+    owners: list[str]
+    tags: dict[str, str]
+    kinds: set[str]
 
 
 def asset_key(relation: str) -> dg.AssetKey:
@@ -20,7 +34,7 @@ def asset_key(relation: str) -> dg.AssetKey:
     return dg.AssetKey(relation.split("."))
 
 
-def common(use_case: UseCase, *kinds: str) -> dict[str, Any]:
+def common(use_case: UseCase, *kinds: str) -> Common:
     """Group, owner, tags and kinds of an asset of a use case."""
     return {
         "group_name": use_case.name,

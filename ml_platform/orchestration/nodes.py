@@ -61,7 +61,8 @@ def _node(spec: dg.AssetSpec, together: frozenset[dg.AssetKey]) -> Node:
 
 
 def nodes_of(
-    assets: Sequence[dg.AssetsDefinition], externals: Mapping[dg.AssetKey, Callable[[str], str | None]] | None = None
+    assets: Sequence[dg.AssetsDefinition],
+    externals: Mapping[dg.AssetKey, Callable[[str], str | None]] | None = None,
 ) -> dict[dg.AssetKey, Node]:
     """The executable assets of some definitions.
 

@@ -12,7 +12,7 @@ from ml_platform.features.parity import parity
 from ml_platform.features.sync import SyncRefusedError, SyncResult, sync_view
 from ml_platform.orchestration.checks import Checks
 from ml_platform.orchestration.conditions import when_stale
-from ml_platform.orchestration.naming import DAILY, asset_key, common, declaration_version
+from ml_platform.orchestration.naming import DAILY, Materialized, asset_key, common, declaration_version
 from ml_platform.orchestration.recording import Recording
 from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import FeatureView, UseCase
@@ -34,6 +34,8 @@ def online_asset(use_case: UseCase, view: FeatureView) -> dg.AssetsDefinition:
     key = dg.AssetKey(["online", view.name])
     source = asset_key(view.relation)
     checks = _checks(key, view)
+    shared = common(use_case, "featureview")
+    shared["owners"] = [view.owner or use_case.owner]
 
     @dg.asset(
         key=key,
@@ -50,7 +52,7 @@ def online_asset(use_case: UseCase, view: FeatureView) -> dg.AssetsDefinition:
         freshness_policy=DAILY,
         automation_condition=when_stale(),
         pool="warehouse",
-        **{**common(use_case, "featureview"), "owners": [view.owner or use_case.owner]},
+        **shared,
     )
     def sync(
         context: dg.AssetExecutionContext,
@@ -58,7 +60,7 @@ def online_asset(use_case: UseCase, view: FeatureView) -> dg.AssetsDefinition:
         warehouse: dg.ResourceParam[Warehouse],
         online_store: dg.ResourceParam[OnlineStore],
         objects: dg.ResourceParam[ObjectStore],
-    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    ) -> Iterator[Materialized | dg.AssetCheckResult]:
         recording = Recording(context)
         newest = date.fromisoformat(recording.calendar[-1])
         try:
@@ -77,9 +79,11 @@ def online_asset(use_case: UseCase, view: FeatureView) -> dg.AssetsDefinition:
             yield from checks.results(refused.outcomes)
             raise
         if not done.completed:
-            raise dg.Failure(f"{view.name} is paused: what was shipped stays, and the next sync ships the rest")
+            raise dg.Failure(
+                f"{view.name} is paused: what was shipped stays, and the next sync ships the rest"
+            )
         compared = parity(view, warehouse, online_store)
-        recording.finish(key, {None: recording.derived_version(key, None)})
+        recording.finish(key, recording.derived_version(key, None))
         yield dg.MaterializeResult(metadata=_facts(done))
         yield from checks.results([*_accepted(done.checks, config.override), compared])
 
@@ -95,7 +99,9 @@ def _checks(key: dg.AssetKey, view: FeatureView) -> Checks:
         **{f"range_{name}": f"{name} lies within its legal range." for name in view.guard.ranges},
     }
     if view.guard.max_age is not None:
-        before["freshness"] = f"The newest row is at most {view.guard.max_age} older than the end of the data."
+        before["freshness"] = (
+            f"The newest row is at most {view.guard.max_age} older than the end of the data."
+        )
     after = {"parity": "A sample of keys, read back from the online store, equals the warehouse bit for bit."}
     return Checks(key, before | after, blocking=frozenset(before))
 
@@ -103,7 +109,9 @@ def _checks(key: dg.AssetKey, view: FeatureView) -> Checks:
 def _accepted(outcomes: tuple[CheckOutcome, ...], override: list[str]) -> list[CheckOutcome]:
     """A precondition that a person overrode stays red, as a warning: it must not block what they asked for."""
     return [
-        CheckOutcome(o.name, o.passed, o.description, o.metadata, "WARN", o.blocking) if o.name in override else o
+        CheckOutcome(o.name, o.passed, o.description, o.metadata, "WARN", o.blocking)
+        if o.name in override
+        else o
         for o in outcomes
     ]
 

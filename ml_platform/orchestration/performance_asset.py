@@ -4,14 +4,14 @@ from datetime import date
 
 import dagster as dg
 
+from ml_platform.checks import CheckOutcome
 from ml_platform.models.releases import Registry
 from ml_platform.monitoring.drift import score_drift
 from ml_platform.monitoring.performance import performance, performance_check, performance_plot
-from ml_platform.checks import CheckOutcome
 from ml_platform.orchestration.calendar import end_of
 from ml_platform.orchestration.checks import Checks
 from ml_platform.orchestration.conditions import when_stale
-from ml_platform.orchestration.naming import DAILY, asset_key, common, declaration_version
+from ml_platform.orchestration.naming import DAILY, Materialized, asset_key, common, declaration_version
 from ml_platform.orchestration.pictures import picture
 from ml_platform.orchestration.recording import Recording
 from ml_platform.storage.base import ObjectStore
@@ -46,21 +46,33 @@ def performance_asset(use_case: UseCase) -> dg.AssetsDefinition:
         **common(use_case, "monitoring"),
     )
     def performance_(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], registry: dg.ResourceParam[ObjectStore]
-    ) -> dg.MaterializeResult:
+        context: dg.AssetExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        registry: dg.ResourceParam[ObjectStore],
+    ) -> Materialized:
         recording = Recording(context)
         releases = Registry(registry)
-        days = [day for day in recording.calendar if day in recording.built_days(dg.AssetKey([use_case.name, "predictions"]))]
+        days = [
+            day
+            for day in recording.calendar
+            if day in recording.built_days(dg.AssetKey([use_case.name, "predictions"]))
+        ]
         trained = {r.version: r.manifest.train_window.end for r in releases.list(use_case.name)}
         found = performance(use_case, warehouse, as_of=end_of(recording.calendar[-1]), trained_until=trained)
         outcomes = [performance_check(use_case, found)]
         release = releases.current(use_case.name)
         if release is None or release.manifest.test_scores is None:
-            outcomes.append(CheckOutcome("score_drift", passed=True, description="the release names no scores to compare with"))
+            outcomes.append(
+                CheckOutcome(
+                    "score_drift", passed=True, description="the release names no scores to compare with"
+                )
+            )
         else:
             recent = [date.fromisoformat(day) for day in days[-_DRIFT_DAYS:]]
-            outcomes.append(score_drift(use_case, warehouse, release.manifest.test_scores, release.version, recent))
-        recording.finish(key, {None: recording.derived_version(key, None)})
+            outcomes.append(
+                score_drift(use_case, warehouse, release.manifest.test_scores, release.version, recent)
+            )
+        recording.finish(key, recording.derived_version(key, None))
         return dg.MaterializeResult(
             metadata={
                 "performance": picture(performance_plot(found)),

@@ -62,7 +62,9 @@ class Platform:
         """
         views = {view.name: view for use_case in self.use_cases for view in use_case.feature_views}
         if name not in views:
-            raise NotFoundError(f"there is no feature view {name!r}; there are: {', '.join(sorted(views)) or 'none'}")
+            raise NotFoundError(
+                f"there is no feature view {name!r}; there are: {', '.join(sorted(views)) or 'none'}"
+            )
         return views[name]
 
     def use_case(self, name: str | None) -> UseCase:

@@ -7,12 +7,12 @@ from pathlib import Path
 import dagster as dg
 
 from ml_platform.errors import NotFoundError
+from ml_platform.events.base import EventBus
 from ml_platform.models.frameworks.base import framework
 from ml_platform.models.releases import Registry
-from ml_platform.events.base import EventBus
 from ml_platform.orchestration.calendar import DAYS
 from ml_platform.orchestration.conditions import when_stale
-from ml_platform.orchestration.naming import DAILY, asset_key, common, declaration_version
+from ml_platform.orchestration.naming import DAILY, Materialized, asset_key, common, declaration_version
 from ml_platform.orchestration.nodes import READS, STARTS_WITH, Reads
 from ml_platform.orchestration.recording import Recording
 from ml_platform.predictions.batch import predict_days
@@ -32,14 +32,17 @@ def predictions_asset(use_case: UseCase) -> dg.AssetsDefinition:
     declared = batch_prediction(use_case)
     views = {asset_key(v.view.relation): _days_read(v.view.ttl) for v in use_case.dataset.views}
     # A new champion scores what comes from then on; what was predicted stays as it was decided.
-    reads: dict[str, Reads] = {champion.to_user_string(): "order"} | {k.to_user_string(): days for k, days in views.items()}
+    reads: dict[str, Reads] = {champion.to_user_string(): "order"}
+    reads |= {k.to_user_string(): days for k, days in views.items()}
 
     @dg.asset(
         key=key,
         deps=[asset_key(use_case.dataset.events), *views, champion],
         partitions_def=DAYS,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        code_version=declaration_version(use_case.dataset, declared.model_dump_json(), leave_out={"data_schema", "label"}),
+        code_version=declaration_version(
+            use_case.dataset, declared.model_dump_json(), leave_out={"data_schema", "label"}
+        ),
         metadata={
             READS: reads,
             STARTS_WITH: champion.to_user_string(),
@@ -59,13 +62,17 @@ def predictions_asset(use_case: UseCase) -> dg.AssetsDefinition:
         warehouse: dg.ResourceParam[Warehouse],
         registry: dg.ResourceParam[ObjectStore],
         scratch: dg.ResourceParam[Path],
-    ) -> dg.MaterializeResult:
+    ) -> Materialized:
         recording = Recording(context)
         releases = Registry(registry)
         release = releases.current(use_case.name)
         if release is None:
-            raise NotFoundError(f"{use_case.name} has no release to predict with; materialise {champion.to_user_string()} first")
-        model = framework(release.manifest.framework).model.load(releases.fetch(release, scratch / "releases"))
+            raise NotFoundError(
+                f"{use_case.name} has no release to predict with; materialise {champion.to_user_string()} first"
+            )
+        model = framework(release.manifest.framework).model.load(
+            releases.fetch(release, scratch / "releases")
+        )
         made = predict_days(use_case, _dates(recording.days), warehouse, release, model, context.log.info)
         rows = {day.day.isoformat(): day.rows for day in made}
         recording.finish(
@@ -91,7 +98,10 @@ def prediction_events_asset(use_case: UseCase) -> dg.AssetsDefinition:
         partitions_def=DAYS,
         backfill_policy=dg.BackfillPolicy.single_run(),
         code_version=declaration_version(declared),
-        metadata={STARTS_WITH: dg.AssetKey([use_case.name, "champion"]).to_user_string(), "topic": declared.topic},
+        metadata={
+            STARTS_WITH: dg.AssetKey([use_case.name, "champion"]).to_user_string(),
+            "topic": declared.topic,
+        },
         description=f"The predictions as CloudEvents on the topic `{declared.topic}`; publishing again adds nothing.",
         freshness_policy=DAILY,
         automation_condition=when_stale(),
@@ -99,8 +109,10 @@ def prediction_events_asset(use_case: UseCase) -> dg.AssetsDefinition:
         **common(use_case, "cloudevents"),
     )
     def prediction_events(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], events: dg.ResourceParam[EventBus]
-    ) -> dg.MaterializeResult:
+        context: dg.AssetExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        events: dg.ResourceParam[EventBus],
+    ) -> Materialized:
         recording = Recording(context)
         published = publish_days(use_case, _dates(recording.days), warehouse, events, context.log.info)
         recording.finish(

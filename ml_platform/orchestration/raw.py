@@ -12,14 +12,16 @@ from ml_platform.ingestion.load import load_days
 from ml_platform.ingestion.source import RawSource
 from ml_platform.orchestration.calendar import DAYS
 from ml_platform.orchestration.checks import Checks
-from ml_platform.orchestration.naming import DAILY, asset_key
+from ml_platform.orchestration.naming import DAILY, Materialized, asset_key
 from ml_platform.orchestration.recording import Recording
 from ml_platform.warehouse.base import Warehouse
 
 __all__ = ["fingerprints", "raw_asset"]
 
 
-def fingerprints(sources: Sequence[RawSource], landing: Path) -> dict[dg.AssetKey, Callable[[str], str | None]]:
+def fingerprints(
+    sources: Sequence[RawSource], landing: Path
+) -> dict[dg.AssetKey, Callable[[str], str | None]]:
     """Raw asset to a function that says what its files of a day contain now; None when their folder is not there.
 
     So a day whose folder was archived after it had been loaded stays loaded.
@@ -65,10 +67,14 @@ def raw_asset(source: RawSource) -> dg.AssetsDefinition:
         pool="warehouse",
     )
     def load(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], landing: dg.ResourceParam[Path]
-    ) -> dg.MaterializeResult:
+        context: dg.AssetExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        landing: dg.ResourceParam[Path],
+    ) -> Materialized:
         recording = Recording(context, fingerprints([source], landing))
-        loads = load_days(source, [date.fromisoformat(day) for day in recording.days], landing, warehouse, context.log.info)
+        loads = load_days(
+            source, [date.fromisoformat(day) for day in recording.days], landing, warehouse, context.log.info
+        )
         recording.finish(
             key,
             {load.day.isoformat(): load.version for load in loads},
@@ -81,7 +87,9 @@ def raw_asset(source: RawSource) -> dg.AssetsDefinition:
                 "bytes": sum(load.bytes for load in loads),
                 "files": sum(load.files for load in loads),
             },
-            check_results=checks.results([quarantine_outcome(source, loads), duplicates_outcome(source, loads)]),
+            check_results=checks.results(
+                [quarantine_outcome(source, loads), duplicates_outcome(source, loads)]
+            ),
         )
 
     return load

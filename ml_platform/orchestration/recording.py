@@ -21,18 +21,27 @@ class Recording:
     """
 
     def __init__(
-        self, context: dg.AssetExecutionContext, externals: Mapping[dg.AssetKey, Callable[[str], str | None]] | None = None
+        self,
+        context: dg.AssetExecutionContext,
+        externals: Mapping[dg.AssetKey, Callable[[str], str | None]] | None = None,
     ) -> None:
         self._context = context
         self.nodes: Mapping[dg.AssetKey, Node] = nodes_of([context.assets_def], externals)
         self.calendar = calendar(context.instance)
         self._state = Staleness(self.nodes, Ledger(context.instance), self.calendar)
-        self.days: list[str] = sorted(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else []
+        self.days: list[str] = (
+            sorted(context.partition_keys)
+            if context.has_partition_key_range or context.has_partition_key
+            else []
+        )
         for node in self.nodes.values():
             for key in (node.key, *node.deps):
                 self._state.built(key)
         self._external = {
-            (key, day): node.external(day) for key, node in self.nodes.items() if node.external for day in self.days
+            (key, day): node.external(day)
+            for key, node in self.nodes.items()
+            if node.external
+            for day in self.days
         }
 
     def version_of(self, key: dg.AssetKey) -> str:
@@ -53,7 +62,9 @@ class Recording:
         """Upstream asset key to one digest over the versions of all that is read of it."""
         node = self.nodes[key]
         return {
-            dep.to_user_string(): digest([(d, self._state.built(dep)[d].version) for d in days if d in self._state.built(dep)])
+            dep.to_user_string(): digest(
+                [(d, self._state.built(dep)[d].version) for d in days if d in self._state.built(dep)]
+            )
             for dep in node.deps
             if (days := self._state.read_days(node, dep, None))
         }
@@ -65,9 +76,9 @@ class Recording:
     def finish(
         self,
         key: dg.AssetKey,
-        versions: Mapping[Day, str],
+        versions: Mapping[str, str] | str,
         *,
-        rows: Mapping[Day, int] | None = None,
+        rows: Mapping[str, int] | int | None = None,
         metadata: Mapping[str, Any] | None = None,
         read_until: str | None = None,
     ) -> dg.DataVersion:
@@ -75,23 +86,28 @@ class Recording:
 
         Args:
             key: the asset.
-            versions: content version of each day (of ``None`` for an asset without days).
-            rows: number of rows of each day.
+            versions: content version of each day; for an asset without days, its version.
+            rows: number of rows, likewise.
             metadata: more metadata, the same on each day.
             read_until: last day that was read, for assets that read ``until_read``.
 
         Returns:
             Dagster's data version: of the only day, or of all of them together.
         """
-        for day, version in versions.items():
+        by_day: list[tuple[Day, str]] = (
+            [(None, versions)] if isinstance(versions, str) else [*versions.items()]
+        )
+        for day, version in by_day:
             facts: dict[str, Any] = {VERSION: version, INPUTS: self._state.inputs(key, day, read_until)}
             if read_until:
                 facts[READ_UNTIL] = read_until
-            if rows is not None:
-                facts["dagster/row_count" if day is None else "dagster/partition_row_count"] = rows[day]
+            if isinstance(rows, int):
+                facts["dagster/row_count"] = rows
+            elif rows is not None and day is not None:
+                facts["dagster/partition_row_count"] = rows[day]
             self._context.add_asset_metadata({**(metadata or {}), **facts}, asset_key=key, partition_key=day)
             self._state.note(key, day, version)
-        values = list(versions.values())
-        data_version = dg.DataVersion(values[0] if len(values) == 1 else digest(sorted((str(d), v) for d, v in versions.items())))
+        distinct = sorted((str(day), version) for day, version in by_day)
+        data_version = dg.DataVersion(distinct[0][1] if len(distinct) == 1 else digest(distinct))
         self._context.set_data_version(key, data_version)
         return data_version

@@ -19,7 +19,10 @@ RETRAINING_TAG = "ml_platform/retraining"
 
 
 def retraining_due(
-    use_case: UseCase, instance: dg.DagsterInstance, warehouse: Warehouse, last_automatic: datetime | None = None
+    use_case: UseCase,
+    instance: dg.DagsterInstance,
+    warehouse: Warehouse,
+    last_automatic: datetime | None = None,
 ) -> Decision:
     """Whether a new candidate is due.
 
@@ -46,7 +49,10 @@ def retraining_due(
 
 
 def due_datasets(
-    use_cases: Sequence[UseCase], instance: dg.DagsterInstance, warehouse: Warehouse, say: Callable[[str], None]
+    use_cases: Sequence[UseCase],
+    instance: dg.DagsterInstance,
+    warehouse: Warehouse,
+    say: Callable[[str], None],
 ) -> dict[dg.AssetKey, frozenset[Day]]:
     """The datasets to export anew because a retraining is due; a person asks, so there is no cool-down."""
     due_now: dict[dg.AssetKey, frozenset[Day]] = {}
@@ -79,6 +85,8 @@ def retraining_sensor(use_case: UseCase) -> dg.SensorDefinition:
             return
         context.log.info("%s: %s", use_case.name, decision.reason)
         # The key is the last automatic run: should a tick be evaluated twice, one training starts.
-        yield dg.RunRequest(run_key=f"{use_case.name} after {last.dagster_run.run_id if last else 'none'}", tags=tags)
+        yield dg.RunRequest(
+            run_key=f"{use_case.name} after {last.dagster_run.run_id if last else 'none'}", tags=tags
+        )
 
     return retraining

@@ -17,7 +17,9 @@ _POLL_SECONDS = 0.2
 
 
 @contextmanager
-def run_lock(path: Path, timeout_seconds: float, waiting: Callable[[str], None] = _log.info) -> Iterator[None]:
+def run_lock(
+    path: Path, timeout_seconds: float, waiting: Callable[[str], None] = _log.info
+) -> Iterator[None]:
     """Hold the lock of updates; the kernel gives it back when the process ends, however it ends.
 
     Args:

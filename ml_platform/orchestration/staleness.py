@@ -74,7 +74,10 @@ class Staleness:
         """Digest of all that a materialisation of (asset, day) would be made from now."""
         node = self._nodes[key]
         read = [
-            (dep.to_user_string(), [(d, self._version(dep, d)) for d in self.read_days(node, dep, day, until)])
+            (
+                dep.to_user_string(),
+                [(d, self._version(dep, d)) for d in self.read_days(node, dep, day, until)],
+            )
             for dep in node.deps
         ]
         outside = (node.external(day) or "") if node.external and day else ""
@@ -109,8 +112,11 @@ class Staleness:
 
     @cached_property
     def ready(self) -> dict[dg.AssetKey, frozenset[Day]]:
-        """What is stale and reads nothing that is stale itself (or was never made), other than what is built with it."""
-        found = {key: frozenset(day for day in days if not self.waits_for(key, day)) for key, days in self.stale.items()}
+        """What is stale and reads nothing stale (or never made) other than what is built together with it."""
+        found = {
+            key: frozenset(day for day in days if not self.waits_for(key, day))
+            for key, days in self.stale.items()
+        }
         return {key: days for key, days in found.items() if days}
 
     def waits_for(self, key: dg.AssetKey, day: Day) -> frozenset[dg.AssetKey]:
@@ -143,7 +149,11 @@ class Staleness:
         missing = [day for day in days if day not in built]
         if len(missing) == len(days):
             return "never materialised" if None in days else f"{len(days)} days to build"
-        return "its inputs changed" if None in days else f"{len(days) - len(missing)} days changed, {len(missing)} to build"
+        return (
+            "its inputs changed"
+            if None in days
+            else f"{len(days) - len(missing)} days changed, {len(missing)} to build"
+        )
 
     def _version(self, key: dg.AssetKey, day: Day) -> str:
         built = self.built(key).get(day)

@@ -54,7 +54,9 @@ def freshness_of(policy: object, materialized_at: datetime | None, now: datetime
     return "late" if policy.warn_window and age > policy.warn_window.to_timedelta() else "fresh"
 
 
-def check_states(instance: dg.DagsterInstance, keys: list[dg.AssetCheckKey]) -> dict[dg.AssetCheckKey, CheckState]:
+def check_states(
+    instance: dg.DagsterInstance, keys: list[dg.AssetCheckKey]
+) -> dict[dg.AssetCheckKey, CheckState]:
     """The newest evaluation of each check that has one."""
     if not keys:
         return {}

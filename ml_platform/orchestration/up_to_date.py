@@ -50,7 +50,9 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether nothing failed: neither a step nor a blocking check."""
-        return not self.failed and not any(c.blocking and not c.passed and c.severity == dg.AssetCheckSeverity.ERROR for c in self.checks)
+        return not self.failed and not any(
+            c.blocking and not c.passed and c.severity == dg.AssetCheckSeverity.ERROR for c in self.checks
+        )
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,20 @@ class Updater:
         self._on_event = on_event
         self._run_config = {"loggers": {"console": {"config": {"log_level": log_level}}}}
         self._job = definitions.resolve_implicit_global_asset_job_def()
-        self.nodes: dict[dg.AssetKey, Node] = nodes_of(list(definitions.resolve_asset_graph().assets_defs), externals)
+        self.nodes: dict[dg.AssetKey, Node] = nodes_of(
+            list(definitions.resolve_asset_graph().assets_defs), externals
+        )
         self.ledger = Ledger(instance)
 
     def staleness(self) -> Staleness:
         """What is stale now."""
         return Staleness(self.nodes, self.ledger, calendar(self._instance))
 
-    def update(self, days: Iterable[date], also: Callable[[Staleness], Mapping[dg.AssetKey, frozenset[Day]]] = lambda _: {}) -> Report:
+    def update(
+        self,
+        days: Iterable[date],
+        also: Callable[[Staleness], Mapping[dg.AssetKey, frozenset[Day]]] = lambda _: {},
+    ) -> Report:
         """Bring everything up to date.
 
         Args:
@@ -103,12 +111,18 @@ class Updater:
         asked = False
         while True:
             state = self.staleness()
-            wave = {key: days for key, days in state.ready.items() if key not in report.failed and not self._blocked(key)}
+            wave = {
+                key: days
+                for key, days in state.ready.items()
+                if key not in report.failed and not self._blocked(key)
+            }
             if not wave and not asked:
                 asked = True
                 wave = dict(also(state))
             if not wave:
-                waiting = {key: self._waits_for(state, key) for key in state.stale if key not in report.failed}
+                waiting = {
+                    key: self._waits_for(state, key) for key in state.stale if key not in report.failed
+                }
                 report.waiting = {key: reason for key, reason in waiting.items() if reason}
                 return report
             for batch in self._batches(wave):
@@ -116,11 +130,15 @@ class Updater:
 
     def _blocked(self, key: dg.AssetKey) -> list[dg.AssetKey]:
         """Upstream assets of which a blocking check failed."""
-        deps = [dep for dep in self.nodes[key].deps if dep in self.nodes and dep not in self.nodes[key].together]
+        deps = [
+            dep for dep in self.nodes[key].deps if dep in self.nodes and dep not in self.nodes[key].together
+        ]
         return [dep for dep in deps if failed_blocking_checks(self._definitions, self._instance, dep)]
 
     def _waits_for(self, state: Staleness, key: dg.AssetKey) -> str:
-        before = sorted({dep.to_user_string() for day in state.stale[key] for dep in state.waits_for(key, day)})
+        before = sorted(
+            {dep.to_user_string() for day in state.stale[key] for dep in state.waits_for(key, day)}
+        )
         if before:
             return f"waits for {', '.join(before)}"
         blocked = ", ".join(dep.to_user_string() for dep in self._blocked(key))
@@ -132,15 +150,18 @@ class Updater:
         for key, days in wave.items():
             together[self.nodes[key].together & frozenset(wave)] |= days
         by_days: dict[frozenset[Day], set[dg.AssetKey]] = defaultdict(set)
-        for keys, days in together.items():
-            by_days[frozenset(days)] |= keys
+        for keys, stale in together.items():
+            by_days[frozenset(stale)] |= keys
         order = calendar(self._instance)
         batches = []
-        for days, keys in by_days.items():
+        for days, assets in by_days.items():
             if None in days:
-                batches.append(_Batch(frozenset(keys), None, None))
+                batches.append(_Batch(frozenset(assets), None, None))
             else:
-                batches += [_Batch(frozenset(keys), first, last) for first, last in _ranges([d for d in order if d in days], order)]
+                batches += [
+                    _Batch(frozenset(assets), first, last)
+                    for first, last in _ranges([d for d in order if d in days], order)
+                ]
         return sorted(batches, key=lambda b: (b.first or "", sorted(b.keys)))
 
     def _execute(self, batch: _Batch, report: Report) -> None:
@@ -175,13 +196,15 @@ class Updater:
                 self._execute(half, report)
 
     def _halves(self, key: dg.AssetKey, batch: _Batch) -> list[_Batch]:
-        """A range of raw days of which one cannot be read is loaded by halves: one bad file does not hold up the rest."""
+        """Raw days of which one cannot be read are loaded by halves: one bad file does not hold up the rest."""
         if self.nodes[key].external is None or batch.first == batch.last:
             return []
         order = calendar(self._instance)
         first, last = order.index(str(batch.first)), order.index(str(batch.last))
         middle = (first + last) // 2
-        return [_Batch(frozenset({key}), order[a], order[b]) for a, b in ((first, middle), (middle + 1, last))]
+        return [
+            _Batch(frozenset({key}), order[a], order[b]) for a, b in ((first, middle), (middle + 1, last))
+        ]
 
 
 class _Collector:
@@ -220,12 +243,16 @@ class _Collector:
             self.steps.append(Done(tuple(sorted(self._by_step[step])), 0, 0.0, self.error))
 
 
-def failed_blocking_checks(definitions: dg.Definitions, instance: dg.DagsterInstance, key: dg.AssetKey) -> list[dg.AssetCheckKey]:
+def failed_blocking_checks(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, key: dg.AssetKey
+) -> list[dg.AssetCheckKey]:
     """Blocking checks of an asset whose newest evaluation failed with severity ERROR."""
     graph = definitions.resolve_asset_graph()
     keys = [k for k in graph.get_check_keys_for_assets({key}) if graph.get(k).blocking]
     states = check_states(instance, keys).values()
-    return [state.key for state in states if not state.passed and state.severity == dg.AssetCheckSeverity.ERROR]
+    return [
+        state.key for state in states if not state.passed and state.severity == dg.AssetCheckSeverity.ERROR
+    ]
 
 
 def _ranges(days: Sequence[str], order: Sequence[str]) -> list[tuple[str, str]]:

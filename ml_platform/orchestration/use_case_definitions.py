@@ -29,6 +29,10 @@ def use_case_definitions(use_case: UseCase) -> dg.Definitions:
     """
     assets = [dataset_asset(use_case), model_asset(use_case), champion_asset(use_case)]
     if use_case.batch_prediction is not None:
-        assets += [predictions_asset(use_case), prediction_events_asset(use_case), performance_asset(use_case)]
+        assets += [
+            predictions_asset(use_case),
+            prediction_events_asset(use_case),
+            performance_asset(use_case),
+        ]
     assets += [online_asset(use_case, view) for view in use_case.feature_views]
     return dg.Definitions(assets=assets, sensors=[retraining_sensor(use_case)])

@@ -54,7 +54,9 @@ class World:
                 key = dg.AssetKey(name)
                 if key in context.selected_asset_keys:
                     self.built.append((name, recording.days))
-                    recording.finish(key, {day: recording.derived_version(key, day) for day in recording.days})
+                    recording.finish(
+                        key, {day: recording.derived_version(key, day) for day in recording.days}
+                    )
                     yield dg.MaterializeResult(asset_key=key)
 
         @dg.asset(
@@ -67,14 +69,16 @@ class World:
             recording = Recording(context)
             self.built.append(("dataset", []))
             version = recording.derived_version(context.asset_key, None)
-            recording.finish(context.asset_key, {None: version}, read_until=recording.calendar[-1])
-            return dg.MaterializeResult(check_results=[dg.AssetCheckResult(check_name="gate", passed=self.gate_passes)])
+            recording.finish(context.asset_key, version, read_until=recording.calendar[-1])
+            return dg.MaterializeResult(
+                check_results=[dg.AssetCheckResult(check_name="gate", passed=self.gate_passes)]
+            )
 
         @dg.asset(deps=["dataset"], code_version="1")
         def model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             recording = Recording(context)
             self.built.append(("model", []))
-            recording.finish(context.asset_key, {None: recording.version_of(dg.AssetKey("dataset"))})
+            recording.finish(context.asset_key, recording.version_of(dg.AssetKey("dataset")))
             return dg.MaterializeResult()
 
         return dg.Definitions(assets=[raw, models, dataset, model], executor=dg.in_process_executor)
@@ -98,10 +102,18 @@ def instance(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg
         yield opened
 
 
-def test_everything_is_built_once_in_order_and_then_nothing(world: World, instance: dg.DagsterInstance) -> None:
+def test_everything_is_built_once_in_order_and_then_nothing(
+    world: World, instance: dg.DagsterInstance
+) -> None:
     days = sorted(world.files)
     assert world.update(instance).ok
-    assert world.built == [("raw", days), ("staged", days), ("features", days), ("dataset", []), ("model", [])]
+    assert world.built == [
+        ("raw", days),
+        ("staged", days),
+        ("features", days),
+        ("dataset", []),
+        ("model", []),
+    ]
     assert world.update(instance).steps == []
 
 
@@ -123,7 +135,9 @@ def test_a_corrected_day_rebuilds_the_days_that_read_it_and_what_was_trained_on_
     assert {"dataset", "model"} <= {name for name, _ in world.built}
 
 
-def test_files_that_say_the_same_rebuild_nothing_behind_them(world: World, instance: dg.DagsterInstance) -> None:
+def test_files_that_say_the_same_rebuild_nothing_behind_them(
+    world: World, instance: dg.DagsterInstance
+) -> None:
     world.update(instance)
     world.files["2024-01-02"] = "CONTENT 2"  # another file, whose rows have the same version
     world.update(instance)
@@ -161,12 +175,20 @@ def test_a_failed_blocking_check_stops_what_lies_behind(world: World, instance: 
 def test_days_that_arrive_late_take_their_place_in_the_calendar(instance: dg.DagsterInstance) -> None:
     extend_calendar(instance, [date(2024, 1, 3), date(2024, 1, 5)])
     assert extend_calendar(instance, [date(2024, 1, 4)]) == ["2024-01-04"]
-    assert list(instance.get_dynamic_partitions("days")) == calendar(instance) == ["2024-01-03", "2024-01-04", "2024-01-05"]
+    assert (
+        list(instance.get_dynamic_partitions("days"))
+        == calendar(instance)
+        == ["2024-01-03", "2024-01-04", "2024-01-05"]
+    )
 
 
-def test_a_run_whose_process_is_gone_is_ended(settings: Settings, world: World, instance: dg.DagsterInstance) -> None:
+def test_a_run_whose_process_is_gone_is_ended(
+    settings: Settings, world: World, instance: dg.DagsterInstance
+) -> None:
     run = instance.create_run_for_job(
-        dg.job(name="left")(lambda: None), status=dg.DagsterRunStatus.STARTED, tags={PROCESS_TAG: "999999999:1"}
+        dg.job(name="left")(lambda: None),
+        status=dg.DagsterRunStatus.STARTED,
+        tags={PROCESS_TAG: "999999999:1"},
     )
     with open_instance(settings) as again:
         ended = again.get_run_by_id(run.run_id)

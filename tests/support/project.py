@@ -7,9 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 ROOT = Path(__file__).parents[2]
-SMALL_BANK = ("--days", "56", "--end", "2021-03-28", "--customers", "700", "--terminals", "600", "--seed", "7")
+SMALL_BANK = (
+    "--days",
+    "56",
+    "--end",
+    "2021-03-28",
+    "--customers",
+    "700",
+    "--terminals",
+    "600",
+    "--seed",
+    "7",
+)
 
 
 @dataclass(frozen=True)
@@ -39,10 +49,18 @@ class Project:
 
     def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            self.command(*arguments), cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=1200
+            self.command(*arguments),
+            check=False,
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=1200,
         )
         if check:
-            assert done.returncode == 0, f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            assert done.returncode == 0, (
+                f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            )
         return done
 
 
@@ -62,7 +80,9 @@ def state_of(home: Path) -> dict[str, Any]:
     for name in tables.column("name").to_pylist():
         days = warehouse.table(f"SELECT DISTINCT day FROM {name} ORDER BY day").column("day").to_pylist()
         if days and name != "raw.quarantine":
-            versions[name] = {str(day): found for day, found in warehouse.day_versions(name, "day", days).items()}
+            versions[name] = {
+                str(day): found for day, found in warehouse.day_versions(name, "day", days).items()
+            }
     registry = Registry(FolderStore(home / "registry"))
     log = LocalEventLog(home / "events.db")
     events = {topic: sorted(r.event.id for r in log.read(topic, 0, 10_000_000)) for topic in log.topics()}

@@ -27,7 +27,10 @@ class Translator(DagsterDbtTranslator):
         spec = super().get_asset_spec(manifest, unique_id, project)
         props = self.get_resource_props(manifest, unique_id)
         return spec.replace_attributes(freshness_policy=DAILY).merge_attributes(
-            metadata={READS: self._reads(manifest, props), VIEW: props.get("config", {}).get("materialized") == "view"}
+            metadata={
+                READS: self._reads(manifest, props),
+                VIEW: props.get("config", {}).get("materialized") == "view",
+            }
         )
 
     def get_asset_key(self, dbt_resource_props: Props) -> dg.AssetKey:

@@ -1,4 +1,4 @@
-"""Where the dbt project is, and its manifest: parsed once for each content of the project."""
+"""The manifest of a dbt project: parsed once for each content of it."""
 
 import fcntl
 import hashlib
@@ -12,9 +12,7 @@ from pathlib import Path
 from ml_platform.errors import ConfigurationError
 from ml_platform.settings import Settings
 
-__all__ = ["PROJECT", "dbt_environment", "dbt_executable", "manifest_path", "target_path"]
-
-PROJECT = Path(__file__).parents[2] / "dbt_project"
+__all__ = ["dbt_environment", "dbt_executable", "manifest_path", "target_path"]
 
 _PARSED = ("dbt_project.yml", "profiles.yml", "models/**/*", "macros/**/*", "tests/**/*")
 
@@ -47,7 +45,7 @@ def dbt_environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def manifest_path(settings: Settings) -> Path:
+def manifest_path(project: Path, settings: Settings) -> Path:
     """The manifest of the project as it is now; dbt parses it if no process did so before.
 
     Raises:
@@ -55,14 +53,14 @@ def manifest_path(settings: Settings) -> Path:
     """
     target = target_path(settings)
     manifest, stamp = target / "manifest.json", target / "manifest.sha256"
-    content = _digest()
+    content = _digest(project)
     if _stamped(stamp, content) and manifest.exists():
         return manifest
     target.mkdir(parents=True, exist_ok=True)
     with (target / ".parse.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (_stamped(stamp, content) and manifest.exists()):
-            _parse(settings, target)
+            _parse(project, settings, target)
             stamp.write_text(content)
     return manifest
 
@@ -71,16 +69,24 @@ def _stamped(stamp: Path, content: str) -> bool:
     return stamp.exists() and stamp.read_text() == content
 
 
-def _digest() -> str:
-    files = sorted({path for pattern in _PARSED for path in PROJECT.glob(pattern) if path.is_file()})
+def _digest(project: Path) -> str:
+    files = sorted({path for pattern in _PARSED for path in project.glob(pattern) if path.is_file()})
     digest = hashlib.sha256()
     for path in files:
-        digest.update(f"{path.relative_to(PROJECT)}\0".encode() + path.read_bytes() + b"\0")
+        digest.update(f"{path.relative_to(project)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
-def _parse(settings: Settings, target: Path) -> None:
-    command = [dbt_executable(), "--quiet", "parse", "--project-dir", PROJECT, "--profiles-dir", PROJECT]
+def _parse(project: Path, settings: Settings, target: Path) -> None:
+    command = [
+        dbt_executable(),
+        "--quiet",
+        "parse",
+        "--project-dir",
+        str(project),
+        "--profiles-dir",
+        str(project),
+    ]
     environment = os.environ | {
         "ML_PLATFORM_WAREHOUSE_PATH": str(settings.warehouse_path),
         "DBT_TARGET_PATH": str(target),
@@ -89,4 +95,4 @@ def _parse(settings: Settings, target: Path) -> None:
     }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 (our own dbt)
     if done.returncode:
-        raise ConfigurationError(f"dbt does not accept {PROJECT}; correct it:\n{done.stdout}{done.stderr}")
+        raise ConfigurationError(f"dbt does not accept {project}; correct it:\n{done.stdout}{done.stderr}")

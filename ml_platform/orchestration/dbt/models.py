@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from graphlib import TopologicalSorter
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
 
-from assets.dbt.project import PROJECT, dbt_environment, dbt_executable, manifest_path, target_path
-from assets.dbt.translator import VIEW, Translator
 from ml_platform.errors import MLPlatformError
+from ml_platform.orchestration.dbt.project import dbt_environment, dbt_executable, manifest_path, target_path
+from ml_platform.orchestration.dbt.translator import VIEW, Translator
 from ml_platform.orchestration.recording import Recording
 from ml_platform.settings import Settings
 from ml_platform.warehouse.base import Warehouse
@@ -18,21 +19,21 @@ from ml_platform.warehouse.base import Warehouse
 __all__ = ["dbt_models", "dbt_resource", "ranges"]
 
 
-def dbt_resource() -> DbtCliResource:
-    """The dbt command line on this project."""
+def dbt_resource(project: Path) -> DbtCliResource:
+    """The dbt command line on a project."""
     return DbtCliResource(
-        project_dir=str(PROJECT),
-        profiles_dir=str(PROJECT),
+        project_dir=str(project),
+        profiles_dir=str(project),
         dbt_executable=dbt_executable(),
         global_config_flags=["--no-use-colors", "--no-version-check", "--no-send-anonymous-usage-stats"],
     )
 
 
-def dbt_models(settings: Settings) -> dg.AssetsDefinition:
+def dbt_models(folder: Path, settings: Settings) -> dg.AssetsDefinition:
     """Every model, daily; a range of days is one dbt invocation, and a day's tests cost a day."""
     target = target_path(settings)
-    manifest = manifest_path(settings)
-    project = DbtProject(PROJECT, target_path=target, profiles_dir=PROJECT)
+    manifest = manifest_path(folder, settings)
+    project = DbtProject(folder, target_path=target, profiles_dir=folder)
 
     @dbt_assets(
         manifest=manifest,
@@ -64,7 +65,9 @@ def dbt_models(settings: Settings) -> dg.AssetsDefinition:
         _record(context, recording, warehouse, _keys(context, built))
         yield from events
         if problems := _errors(build.get_artifact("run_results.json")):
-            raise MLPlatformError(f"dbt could not build {', '.join(problems)}; the log is in {target / 'logs'}")
+            raise MLPlatformError(
+                f"dbt could not build {', '.join(problems)}; the log is in {target / 'logs'}"
+            )
 
     return models
 
@@ -106,7 +109,9 @@ def _record(
 
 
 def _upstream_first(specs: Mapping[dg.AssetKey, dg.AssetSpec]) -> list[dg.AssetKey]:
-    order = TopologicalSorter({key: {dep.asset_key for dep in spec.deps} & set(specs) for key, spec in specs.items()})
+    order = TopologicalSorter(
+        {key: {dep.asset_key for dep in spec.deps} & set(specs) for key, spec in specs.items()}
+    )
     return list(order.static_order())
 
 
