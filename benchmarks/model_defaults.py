@@ -69,7 +69,7 @@ def variants() -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{ON_PLAIN_ROWS} {method}", {"tree_method": method}
     for bins in (16, 256):
         yield f"max_bin {bins}", {"max_bin": bins}
-    for depth in (3, 4, 8):
+    for depth in (3, 6, 8):
         yield f"max_depth {depth}", {"max_depth": depth}
     for rounds, rate in ((30, 0.3), (50, 0.2), (200, 0.05), (200, 0.1)):
         yield f"rounds {rounds}, learning_rate {rate}", {"rounds": rounds, "learning_rate": rate}

@@ -106,7 +106,7 @@ use_case = UseCase(
         parameters={
             "rounds": 100,
             "learning_rate": 0.1,
-            "max_depth": 6,
+            "max_depth": 4,
             "min_child_weight": 5,
             "subsample": 0.8,
             "colsample_bytree": 0.8,

@@ -128,7 +128,7 @@ def _fit(use_case: UseCase, rows: LabelledRows, fold: Fold) -> tuple[FittedModel
 def _result(fold: Fold, train: TrainingData, test: TestData, scores: Scores, k: int) -> FoldResult:
     if not ((scores >= 0) & (scores <= 1)).all():
         raise DataError(
-            f"the model gives scores that are not probabilities on {fold} ({scores.min()} to {scores.max()}); "
+            f"the model's scores on {fold} are no probabilities ({scores.min()} to {scores.max()}); "
             "look for infinite features, and for an objective that gives no probabilities"
         )
     return FoldResult(
