@@ -84,6 +84,8 @@ class Comparison:
         changes: where rows to write go, with their ``_version``; None: only count.
         deletes: where keys to delete go, with their ``_version``.
         state: where the new state goes.
+        base_recent: whether the store could still lose what that sync shipped; its rows then keep their fate,
+            so that they are shipped again if this sync does not come to its end.
     """
 
     view: FeatureView
@@ -93,6 +95,7 @@ class Comparison:
     changes: RowFile | None = None
     deletes: RowFile | None = None
     state: RowFile | None = None
+    base_recent: bool = False
     counts: Counts = field(default_factory=Counts)
     entities: Entity = field(default_factory=Entity)
     spreads: dict[str, Spread] = field(default_factory=dict)
@@ -159,7 +162,8 @@ class Comparison:
         again = same & ~settled
         new = ~live | (~settled & (stored["fate"] == ADDED))
         ship = ~(kept | unchanged)
-        fates = np.where(ship, np.where(new, ADDED, CHANGED), SETTLED).astype(np.int8)
+        staying = stored["fate"] if self.base_recent else np.full(len(events), SETTLED)
+        fates = np.where(ship, np.where(new, ADDED, CHANGED), staying).astype(np.int8)
         higher = np.where(known, np.maximum(events, stored["version"] + 1), events)
         versions = np.where(ship & ~again, higher, stored["version"])
         entries = self._entries(
@@ -203,7 +207,8 @@ class Comparison:
             )
         columns = {name: base.column(name) for name in self._state_schema.names}
         columns["live"] = pa.array(later)
-        columns["fate"] = pa.array(np.where(delete, DELETED, SETTLED).astype(np.int8))
+        staying = fate if self.base_recent else np.full(len(fate), SETTLED)
+        columns["fate"] = pa.array(np.where(delete, DELETED, staying).astype(np.int8))
         return pa.RecordBatch.from_arrays(list(columns.values()), schema=self._state_schema)
 
     def _see(self, rows: pa.RecordBatch) -> None:

@@ -1,134 +1,37 @@
-"""Comparing a view with its online table, and shipping the difference.
-
-See :mod:`ml_platform.features.sync`.
-"""
+"""Shipping the differences of a view to its online table; see :mod:`ml_platform.features.sync`."""
 
 import contextlib
 import datetime as dt
 import secrets
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ml_platform.errors import ConflictError
+from ml_platform.errors import ConflictError, StoreUnavailableError
 from ml_platform.features.comparison import Comparison
-from ml_platform.features.newest import Source
-from ml_platform.features.online.base import Completed, OnlineStore, Record, Shipment
+from ml_platform.features.differences import Spool
+from ml_platform.features.online.base import Completed, Mark, OnlineStore, Record, Shipment
 from ml_platform.features.online.columns import micros
 from ml_platform.features.pace import Pace
 from ml_platform.features.schema_plan import Plan, apply_plan
-from ml_platform.features.sync_state import RowFile, open_state, state_key, state_schema
+from ml_platform.features.sync_state import state_key
 from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import FeatureView
-from ml_platform.warehouse.base import Warehouse
 
-__all__ = ["Shipping", "Spool", "compare", "open_base"]
+__all__ = ["Shipping"]
 
+ATTEMPTS = 3
 PAUSE_CHECK_SECONDS = 1.0
 PROGRESS_SECONDS = 5.0
 LONGEST_LIFETIME_SECONDS = 20 * 365 * 86_400 - 1  # what Cassandra takes
 
 
-class Spool:
-    """What a comparison found, on local disk, so that the warehouse need not be held while it is shipped."""
-
-    def __init__(self) -> None:
-        self._stack = contextlib.ExitStack()
-
-    def open(self, rows: pa.Schema, entity: tuple[str, ...]) -> None:
-        """Make the files: for rows of this schema, of which ``entity`` are the keys."""
-        keys = [rows.field(name) for name in entity]
-        version = pa.field("_version", pa.int64())
-        self.changes = self._stack.enter_context(RowFile(pa.schema([*rows, version])))
-        self.deletes = self._stack.enter_context(RowFile(pa.schema([*keys, version])))
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ml-platform-")))
-        self.state_path = folder / "state.arrow"
-        self.state = self._stack.enter_context(RowFile.named(state_schema(keys), self.state_path))
-
-    def finish(self) -> None:
-        """Make what was added readable."""
-        for file in (self.changes, self.deletes, self.state):
-            file.finish()
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of the rows to ship."""
-        return self.changes.bytes + self.deletes.bytes
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
-
-
-@contextlib.contextmanager
-def open_base(store: OnlineStore, states: ObjectStore, plan: Plan) -> Iterator[Iterator[pa.RecordBatch]]:
-    """What the table of a plan holds, as far as is known: the state of the sync that last began on it."""
-    if not plan.table.state:
-        yield iter(())
-        return
-    with open_state(states, state_key(store.name, plan.view, plan.table.state)) as batches:
-        yield batches
-
-
-def compare(
-    source: Source,
-    warehouse: Warehouse,
-    base: Iterator[pa.RecordBatch],
-    base_complete: bool,
-    *,
-    as_of: dt.datetime | None = None,
-    spool: Spool | None = None,
-    progress: Callable[[str], None] = lambda _: None,
-) -> Comparison:
-    """Compare a view's newest rows with a base; the differences go to ``spool`` when there is one."""
-    view = source.view
-    sql, parameters = source.newest(as_of)
-    told = time.monotonic()
-    with warehouse.read(sql, parameters) as reader:
-        schema = plain_schema(reader.schema)
-        keys = [schema.field(name) for name in view.entity]
-        comparison = Comparison(view, keys, base_complete, as_of)
-        if spool is not None:
-            spool.open(schema, view.entity)
-            comparison.changes, comparison.deletes, comparison.state = (
-                spool.changes,
-                spool.deletes,
-                spool.state,
-            )
-        for rows in comparison.run((batch.cast(schema) for batch in reader), base):
-            if time.monotonic() - told > PROGRESS_SECONDS:
-                progress(f"view {view.name}: compared {rows} entities")
-                told = time.monotonic()
-    if spool is not None:
-        spool.finish()
-    return comparison
-
-
-def plain_schema(schema: pa.Schema) -> pa.Schema:
-    """The schema with microsecond UTC timestamps for event times, and each text type as plain text."""
-    fields = []
-    for field in schema:
-        kind = field.type
-        if field.name == "event_timestamp" and pa.types.is_timestamp(kind):
-            kind = pa.timestamp("us", tz="UTC")
-        elif pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_dictionary(kind):
-            kind = pa.string()
-        elif pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
-            kind = pa.binary()
-        fields.append(pa.field(field.name, kind))
-    return pa.schema(fields)
+class _RecordLostError(Exception):
+    """A server crashed and lost the record that this sync had begun."""
 
 
 class Shipping:
@@ -154,21 +57,48 @@ class Shipping:
         self._spool = spool
         self._progress = progress
         self._table = replace(plan.table, state=self._id, complete=False)
+        self._mark: Mark | None = None
         self._pause_seen_at = 0.0
         self._progress_at = time.monotonic()
 
     def run(self, pace: Pace) -> bool:
-        """Ship; False when the view was paused before the end."""
+        """Ship; False when the view was paused before the end.
+
+        Rows are shipped again when a server was restarted meanwhile: it may have lost what it had
+        acknowledged.
+
+        Raises:
+            ConflictError: another sync took over.
+            StoreUnavailableError: the store failed, or its servers kept restarting.
+        """
         if self._paused():
             return False
         self._states.write(state_key(self._store.name, self._view.name, self._id), self._spool.state_path)
         apply_plan(self._store, self._plan)
+        for _ in range(ATTEMPTS):
+            self._mark = self._store.mark()
+            self._update(self._begun)
+            try:
+                if not self._ship(pace):
+                    return False
+                if not self._restarted():
+                    self._update(self._done)
+                    if not self._restarted():
+                        self._forget_old_states()
+                        return True
+            except _RecordLostError:
+                pass
+            if self._comparison.base_recent:
+                break  # what the last sync shipped may be lost as well; the next one ships both again
+        self._mark = self._store.mark()
         self._update(self._begun)
-        if not self._ship(pace):
-            return False
-        self._update(self._done)
-        self._forget_old_states()
-        return True
+        raise StoreUnavailableError(
+            f"servers were restarted while view {self._view.name} was synced, and may have lost what they had"
+            " acknowledged; sync again, which ships it again"
+        )
+
+    def _restarted(self) -> bool:
+        return self._mark is not None and not self._mark.stood(self._store.mark())
 
     def _ship(self, pace: Pace) -> bool:
         total, shipped = self._spool.changes.rows + self._spool.deletes.rows, 0
@@ -206,18 +136,37 @@ class Shipping:
         return lifetimes
 
     def _begun(self, record: Record) -> Record:
+        there = record.building if self._plan.builds else record.serving
+        if there is not None and there.name == self._table.name:
+            self._check_state(there.state, {self._plan.table.state, self._id})
         if not self._plan.builds:
             return replace(record, serving=self._table)
-        abandoned = record.building is not None and record.building.name != self._table.name
-        retired = (*record.retired, record.building.name) if abandoned and record.building else record.retired
-        return replace(record, building=self._table, retired=retired)
+        abandoned = () if there is None or there.name == self._table.name else (there.name,)
+        return replace(record, building=self._table, retired=(*record.retired, *abandoned))
+
+    def _check_ours(self, record: Record) -> None:
+        """Raise if the record does not say that this sync is under way."""
+        table = record.building if self._plan.builds else record.serving
+        state = table.state if table is not None and table.name == self._table.name else ""
+        if state != self._id and self._restarted():
+            raise _RecordLostError
+        self._check_state(state, {self._id})
+
+    def _check_state(self, state: str, expected: set[str]) -> None:
+        if state not in expected:
+            raise ConflictError(
+                f"another sync of view {self._view.name} took over from this one, which had lost contact"
+                " with the"
+                " store; nothing is wrong with the rows, and that one completes them"
+            )
 
     def _done(self, record: Record) -> Record:
+        self._check_ours(record)
         counts = self._comparison.counts
         newest = self._comparison.newest_us
         now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         last = Completed(self._id, now, counts.rows, newest)
-        table = replace(self._table, complete=True)
+        table = replace(self._table, complete=True, mark=self._store.mark())
         if not self._plan.builds:
             return replace(record, serving=table, last=last)
         retired = (*record.retired, record.serving.name) if record.serving else record.retired
@@ -226,17 +175,21 @@ class Shipping:
     def _update(self, change: Callable[[Record], Record]) -> None:
         while True:
             record = self._store.record(self._view.name)
+            changed = change(record)
             with contextlib.suppress(
                 ConflictError
             ):  # somebody paused the view, or dropped its retired tables
-                self._store.replace_record(record, change(record))
+                self._store.replace_record(record, changed)
                 return
 
     def _paused(self) -> bool:
         if time.monotonic() - self._pause_seen_at < PAUSE_CHECK_SECONDS:
             return False
         self._pause_seen_at = time.monotonic()
-        return self._store.record(self._view.name).paused
+        record = self._store.record(self._view.name)
+        if self._mark is not None:
+            self._check_ours(record)
+        return record.paused
 
     def _tell(self, shipped: int, total: int) -> None:
         if time.monotonic() - self._progress_at > PROGRESS_SECONDS:
@@ -245,8 +198,7 @@ class Shipping:
 
     def _forget_old_states(self) -> None:
         keep = state_key(self._store.name, self._view.name, self._id)
-        for info in list(
-            self._states.list(state_key(self._store.name, self._view.name, "").removesuffix(".arrow"))
-        ):
+        folder = state_key(self._store.name, self._view.name, "").removesuffix(".arrow")
+        for info in list(self._states.list(folder)):
             if info.key != keep:
                 self._states.delete(info.key)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from ml_platform.checks import CheckOutcome
 from ml_platform.errors import CheckFailedError
+from ml_platform.features.differences import Spool, compare, open_base
 from ml_platform.features.guards import guard_outcomes
 from ml_platform.features.newest import Source, source_of
 from ml_platform.features.online.base import OnlineStore, Record, Table
@@ -22,7 +23,7 @@ from ml_platform.features.online.columns import micros
 from ml_platform.features.pace import Pace
 from ml_platform.features.parity import parity
 from ml_platform.features.schema_plan import Plan, plan_schema
-from ml_platform.features.shipping import Shipping, Spool, compare, open_base
+from ml_platform.features.shipping import Shipping
 from ml_platform.features.sync_state import state_key
 from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import FeatureView
@@ -102,7 +103,7 @@ def preconditions(
     record, source = store.record(view.name), source_of(view, warehouse)
     plan = _plan(store, states, record, source, full=False)
     with open_base(store, states, plan) as base:
-        comparison = compare(source, warehouse, base, plan.table.complete, as_of=as_of)
+        comparison = compare(source, warehouse, base, as_of=as_of)
     return guard_outcomes(view, record, comparison, newest_day)
 
 
@@ -153,9 +154,7 @@ def sync_view(
         plan = _plan(store, states, record, source, full=full)
         progress(plan.sentence)
         with open_base(store, states, plan) as base:
-            comparison = compare(
-                source, warehouse, base, plan.table.complete, as_of=as_of, spool=spool, progress=progress
-            )
+            comparison = compare(source, warehouse, base, as_of=as_of, spool=spool, progress=progress)
         outcomes = guard_outcomes(view, record, comparison, newest_day)
         _refuse(view, outcomes, override)
         counts = comparison.counts

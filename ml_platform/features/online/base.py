@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Completed",
     "Key",
+    "Mark",
     "OnlineStore",
     "Record",
     "Row",
@@ -77,10 +78,41 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A moment in the life of a store's servers: its time there, in seconds, and when each server started.
+
+    A server that crashes may lose writes that it acknowledged shortly before. A store without servers has no
+    such loss, and marks without servers.
+    """
+
+    at: int = 0
+    servers: tuple[tuple[str, int], ...] = ()
+
+    def stood(self, now: "Mark") -> bool:
+        """Whether every server of this mark has run all the time from it to ``now``."""
+        running = dict(now.servers)
+        return all(running.get(server) == start for server, start in self.servers)
+
+    def may_be_lost(self, now: "Mark") -> bool:
+        """Whether a server was restarted so soon after this mark that it may have lost writes made before it."""
+        before = dict(self.servers)
+        restarts = [start for server, start in now.servers if before.get(server, start) != start]
+        return any(start <= self.at + DURABLE_SECONDS for start in restarts)
+
+    def is_recent(self, now: "Mark") -> bool:
+        """Whether writes made before this mark could still be lost by a crash after ``now``."""
+        return bool(self.servers) and now.at - self.at <= DURABLE_SECONDS
+
+
+DURABLE_SECONDS = 60
+"""Servers have written their log to disk after this long: Cassandra does every 10 s by default."""
+
+
+@dataclass(frozen=True)
 class Table:
     """One physical table of a view, and how far the sync that last began on it came.
 
-    ``state`` names what that sync meant to leave in the table; ``complete`` says that it did.
+    ``state`` names what that sync meant to leave in the table; ``complete`` says that it did, at ``mark``.
     """
 
     name: str
@@ -88,6 +120,7 @@ class Table:
     features: tuple[Column, ...]
     state: str = ""
     complete: bool = False
+    mark: Mark = Mark()
 
 
 @dataclass(frozen=True)
@@ -141,7 +174,8 @@ class Record:
 
 def _table(fields: dict[str, Any]) -> Table:
     columns = {name: tuple(Column(**column) for column in fields[name]) for name in ("keys", "features")}
-    return Table(**{**fields, **columns})
+    mark = Mark(fields["mark"]["at"], tuple((server, start) for server, start in fields["mark"]["servers"]))
+    return Table(**{**fields, **columns, "mark": mark})
 
 
 @dataclass(frozen=True)
@@ -194,6 +228,13 @@ class OnlineStore(ABC):
         Raises:
             ConflictError: somebody else changed it first.
         """
+
+    def mark(self) -> Mark:
+        """The moment now, in the life of the store's servers.
+
+        Empty for a store that loses nothing it acknowledged.
+        """
+        return Mark()
 
     @abstractmethod
     def lock(self, view: str, timeout_seconds: float) -> AbstractContextManager[None]:

@@ -12,11 +12,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cassandra import AlreadyExists, InvalidRequest
+from cassandra import AlreadyExists, DriverException
 from cassandra.cluster import PreparedStatement, Session
+from cassandra.pool import Host
 
 from ml_platform.errors import ConflictError, SchemaMismatchError
-from ml_platform.features.online.base import Key, OnlineStore, Record, Shipment, StoredRow, Table, TableReader
+from ml_platform.features.online.base import (
+    Key,
+    Mark,
+    OnlineStore,
+    Record,
+    Shipment,
+    StoredRow,
+    Table,
+    TableReader,
+)
 from ml_platform.features.online.cassandra_lease import Lease
 from ml_platform.features.online.cassandra_reads import Reader
 from ml_platform.features.online.cassandra_session import (
@@ -56,7 +66,6 @@ class CassandraOnlineStore(OnlineStore):
         self._session: Session | None = None
         self._writer: BatchWriter | None = None
         self._prepared: dict[str, PreparedStatement] = {}
-        self._leases: dict[str, Lease] = {}
         self._guard = threading.Lock()
 
     @property
@@ -96,6 +105,31 @@ class CassandraOnlineStore(OnlineStore):
             raise ConflictError(f"the record of view {new.view} was changed by somebody else; try again")
         return new
 
+    def mark(self) -> Mark:
+        """See the contract; a server's start is its gossip generation."""
+        cql = "SELECT gossip_generation, toUnixTimestamp(now()) FROM system.local"
+
+        def ask(host: Host) -> tuple[int, int]:
+            answer: tuple[int, int] = self.session.execute(cql, execution_profile=WRITE, host=host).one()
+            return answer
+
+        def ask_all() -> Mark:
+            starts, times, failure = [], [], None
+            for host in self.session.cluster.metadata.all_hosts():
+                try:
+                    start, milliseconds = ask(host)
+                except TRANSIENT as error:  # a server that is down is not part of the mark
+                    failure = error
+                else:
+                    starts.append((str(host.host_id), start))
+                    times.append(milliseconds // 1000)
+            if failure is not None and not starts:
+                raise failure
+            return Mark(max(times, default=0), tuple(sorted(starts)))
+
+        mark: Mark = self._retried(ask_all)
+        return mark
+
     @contextlib.contextmanager
     def lock(self, view: str, timeout_seconds: float) -> Iterator[None]:
         """See the contract; a lease that is renewed while it is held."""
@@ -103,11 +137,7 @@ class CassandraOnlineStore(OnlineStore):
         table = self._qualified("ml_platform_locks")
         lease = Lease(self._conditional, table, view, self.settings.lease_seconds)
         with lease.held(timeout_seconds):
-            self._leases[view] = lease
-            try:
-                yield
-            finally:
-                del self._leases[view]
+            yield
 
     def create_table(self, table: Table) -> None:
         """See the contract. Raises SchemaMismatchError when a table of that name has other columns."""
@@ -137,7 +167,6 @@ class CassandraOnlineStore(OnlineStore):
 
     def put(self, table: Table, shipment: Shipment) -> None:
         """See the contract; unlogged batches."""
-        self._check_lease(table)
         names = [column.name for column in (*table.keys, *table.features)]
         columns = ", ".join([*(f'"{name}"' for name in names), "event_timestamp"])
         marks = ", ".join("?" * (len(names) + 1))
@@ -154,7 +183,6 @@ class CassandraOnlineStore(OnlineStore):
 
     def remove(self, table: Table, keys: "pa.RecordBatch", versions: "np.ndarray[Any, Any]") -> None:
         """See the contract; unlogged batches of partition deletions."""
-        self._check_lease(table)
         where = " AND ".join(f'"{column.name}" = ?' for column in table.keys)
         sql = f"DELETE FROM {self._qualified(table.name)} USING TIMESTAMP ? WHERE {where}"
         values = [cells(column, keys.column(column.name)) for column in table.keys]
@@ -214,11 +242,6 @@ class CassandraOnlineStore(OnlineStore):
             self._writer = BatchWriter(self.session, self.settings)
         self._writer.write(self.prepare(cql), rows)
 
-    def _check_lease(self, table: Table) -> None:
-        lease = self._leases.get(table.name.rpartition("__v")[0])
-        if lease is not None:
-            lease.check()
-
     def _conditional(self, cql: str, parameters: tuple[Any, ...]) -> Any:  # noqa: ANN401 (a row of the driver's)
         return self._retried(lambda: self.session.execute(cql, parameters, execution_profile=WRITE).one())
 
@@ -231,7 +254,7 @@ class CassandraOnlineStore(OnlineStore):
                     raise explained(error, self.settings) from error
                 wait = self.settings.backoff_seconds * 2**attempt
                 time.sleep(min(wait, self.settings.max_backoff_seconds))
-            except InvalidRequest as error:
+            except DriverException as error:
                 raise explained(error, self.settings) from error
         raise AssertionError("unreachable")
 
@@ -258,8 +281,8 @@ class CassandraOnlineStore(OnlineStore):
             )
 
     def _tables(self) -> dict[str, Any]:
-        tables: dict[str, Any] = self.session.cluster.metadata.keyspaces[self.settings.keyspace].tables
-        return tables
+        keyspace = self.session.cluster.metadata.keyspaces.get(self.settings.keyspace)
+        return keyspace.tables if keyspace is not None else {}
 
     def _columns(self, table: str) -> dict[str, str]:
         return {name: column.cql_type for name, column in self._tables()[table].columns.items()}

@@ -1,4 +1,9 @@
-"""A lock in Cassandra: a row that only one holder can insert, and that expires unless it is renewed."""
+"""A lock in Cassandra: a row that only one holder can insert, and that expires unless it is renewed.
+
+It spares work, and is not what keeps rows right: what a sync that lost its lock still writes has lower
+versions than what the next one writes, and the store's record no longer names it, so that it cannot report
+that it is complete.
+"""
 
 import contextlib
 import json
@@ -12,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ml_platform.errors import ConflictError, LockTimeoutError, MLPlatformError
+from ml_platform.errors import LockTimeoutError, MLPlatformError
 
 __all__ = ["Lease"]
 
@@ -44,16 +49,6 @@ class Lease:
         self._view = view
         self._seconds = seconds
         self._me = json.dumps(_identity() | {"nonce": secrets.token_hex(8)}, sort_keys=True)
-        self._good_until = 0.0
-
-    def check(self) -> None:
-        """Raise ConflictError if the lease may have passed to somebody else."""
-        if time.monotonic() >= self._good_until:
-            raise ConflictError(
-                f"the sync of view {self._view} lost its lock (no contact with the store for"
-                f" {self._seconds} s);"
-                " what was shipped stays, sync again"
-            )
 
     @contextlib.contextmanager
     def held(self, timeout_seconds: float) -> Iterator[None]:
@@ -78,7 +73,6 @@ class Lease:
         deadline = time.monotonic() + timeout_seconds
         told = ""
         while True:
-            asked = time.monotonic()
             answer = self._execute(
                 f"INSERT INTO {self._table} (name, holder) VALUES (%s, %s) IF NOT EXISTS USING TTL"
                 f" {self._seconds}",
@@ -86,7 +80,6 @@ class Lease:
             )
             holder = None if answer[0] else _holder(answer)
             if holder is None or holder == self._me or (_is_dead(holder) and self._take_over(holder)):
-                self._good_until = asked + self._seconds
                 return
             who = _name(holder)
             if time.monotonic() >= deadline:
@@ -105,12 +98,8 @@ class Lease:
 
     def _renew(self, ended: threading.Event) -> None:
         while not ended.wait(self._seconds / 3):
-            asked = time.monotonic()
-            with contextlib.suppress(MLPlatformError):  # tried again; `check` notices when it never succeeds
-                if not self._take_over(self._me):
-                    self._good_until = 0.0
-                    return
-                self._good_until = asked + self._seconds
+            with contextlib.suppress(MLPlatformError):  # tried again at the next turn
+                self._take_over(self._me)
 
 
 def _holder(answer: tuple[Any, ...]) -> str | None:

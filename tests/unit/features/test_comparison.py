@@ -70,7 +70,12 @@ class Done:
 
 
 def compare(
-    content: dict[Key, Value], base: list[pa.RecordBatch], complete: bool, size: int, base_size: int
+    content: dict[Key, Value],
+    base: list[pa.RecordBatch],
+    complete: bool,
+    size: int,
+    base_size: int,
+    recent: bool = False,
 ) -> Done:
     version = pa.field("_version", pa.int64())
     with (
@@ -78,7 +83,7 @@ def compare(
         RowFile(pa.schema([*KEYS, version])) as deletes,
         RowFile(state_schema(KEYS)) as state,
     ):
-        comparison = Comparison(VIEW, KEYS, complete, None, changes, deletes, state)
+        comparison = Comparison(VIEW, KEYS, complete, None, changes, deletes, state, recent)
         cut = (b.slice(i, base_size) for b in base for i in range(0, b.num_rows, base_size))
         for _ in comparison.run(batches(content, size), cut):
             pass
@@ -139,6 +144,32 @@ def test_after_any_history_the_store_says_what_the_warehouse_says(history: list[
             again = compare(content, state, True, size, base_size)
             assert again.writes == []
             assert again.comparison.counts.shipped == 0
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(contents, st.booleans(), st.randoms(use_true_random=False)), min_size=2, max_size=6)
+)
+def test_what_a_crashed_server_forgot_of_recent_syncs_is_shipped_again(history: list[Any]) -> None:
+    store, state, complete = Store(), list[pa.RecordBatch](), True
+    snapshots = [dict(store.rows)]
+    for content, crash, random in history:
+        done = compare(content, state, complete, 3, 2, recent=True)
+        apply(store, done.writes)
+        state, complete = done.state, True
+        snapshots.append(dict(store.rows))
+        if crash:
+            forgotten = random.choice(snapshots)
+            for key in [key for key in store.rows if random.random() < 0.5]:
+                store.rows.pop(key)
+                if key in forgotten:
+                    store.rows[key] = forgotten[key]
+            complete = False
+    last = history[-1][0]
+    apply(store, compare(last, state, complete, 3, 2, recent=True).writes)
+    assert set(store.content()) == set(last)
+    for key, value in store.content().items():
+        assert value[0] > last[key][0] or repr(value) == repr(last[key])
 
 
 def test_what_a_first_comparison_ships_has_its_event_time_as_version() -> None:

@@ -1,0 +1,144 @@
+"""Connecting to Cassandra: what is wrong is said with its remedy, and a password and TLS work."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.cassandra_fixtures import settings_of
+from support.cassandra_server import CassandraServer, free_port
+from support.online import bench, customer
+
+from ml_platform.errors import (
+    ConfigurationError,
+    MLPlatformError,
+    NotFoundError,
+    SchemaMismatchError,
+    StoreUnavailableError,
+)
+from ml_platform.features.online.cassandra_settings import CassandraSettings
+from ml_platform.features.parity import parity
+
+pytestmark = pytest.mark.cassandra
+
+
+def failure(settings: CassandraSettings) -> MLPlatformError:
+    """What asking for a record says."""
+    from ml_platform.features.online.cassandra import CassandraOnlineStore
+
+    store = CassandraOnlineStore(settings)
+    with pytest.raises(MLPlatformError) as caught:
+        store.record("customers")
+    store.close()
+    return caught.value
+
+
+def changed(settings: CassandraSettings, **changes: object) -> CassandraSettings:
+    return CassandraSettings(**{**dict(settings), **changes})
+
+
+def test_nobody_listens(cassandra_settings: CassandraSettings) -> None:
+    error = failure(changed(cassandra_settings, port=free_port()))
+    assert isinstance(error, StoreUnavailableError)
+    assert "check that it runs, ML_PLATFORM_CASSANDRA__CONTACT_POINTS" in str(error)
+
+
+def test_the_data_centre_is_not_there(cassandra_settings: CassandraSettings) -> None:
+    error = failure(changed(cassandra_settings, local_data_center="europe"))
+    assert isinstance(error, ConfigurationError)
+    assert "no data centre 'europe', it has datacenter1" in str(error)
+    assert "ML_PLATFORM_CASSANDRA__LOCAL_DATA_CENTER" in str(error)
+
+
+def test_the_keyspace_is_not_there(cassandra_settings: CassandraSettings) -> None:
+    error = failure(changed(cassandra_settings, replication_factor=None))
+    assert isinstance(error, NotFoundError)
+    assert f"CREATE KEYSPACE {cassandra_settings.keyspace} WITH replication" in str(error)
+
+
+def test_a_table_of_another_schema_is_in_the_way(
+    cassandra_settings: CassandraSettings, tmp_path: Path
+) -> None:
+    from ml_platform.features.online.cassandra import CassandraOnlineStore
+
+    store = CassandraOnlineStore(cassandra_settings)
+    b = bench(tmp_path, store)
+    b.rows([customer("a", 0)])
+    store.session.execute(
+        f"CREATE TABLE {cassandra_settings.keyspace}.customers__v1 (id text PRIMARY KEY, n text)"
+    )
+    with pytest.raises(SchemaMismatchError, match="mean, n should be double, bigint; drop or rename"):
+        b.sync()
+    store.session.execute(f"DROP TABLE {cassandra_settings.keyspace}.customers__v1")
+    assert b.sync().completed
+    assert b.online("a") == [(0, 0.0)]
+    store.close()
+
+
+def test_write_times_are_event_times(cassandra_settings: CassandraSettings, tmp_path: Path) -> None:
+    from ml_platform.features.online.cassandra import CassandraOnlineStore
+
+    store = CassandraOnlineStore(cassandra_settings)
+    b = bench(tmp_path, store)
+    b.rows([customer("a", 3, n=1)])
+    b.sync()
+    row = b.store.read(b.view, [("a",)])[0]
+    table = f"{cassandra_settings.keyspace}.customers__v1"
+    assert store.session.execute(f"SELECT WRITETIME(n) FROM {table}").one()[0] == row.event_us
+    older = (
+        f"INSERT INTO {table} (id, event_timestamp, n) VALUES ('a', 0, 99) USING TIMESTAMP {row.event_us - 1}"
+    )
+    store.session.execute(older)
+    assert b.online("a") == [(1, 0.0)]
+    store.close()
+
+
+@pytest.fixture
+def secured(secured_cassandra_server: CassandraServer) -> CassandraSettings:
+    return settings_of(secured_cassandra_server)
+
+
+@pytest.fixture
+def reader(secured: CassandraSettings, tmp_path: Path) -> Iterator[CassandraSettings]:
+    """An account that may only read, after a sync by one that may write."""
+    from ml_platform.features.online.cassandra import CassandraOnlineStore
+
+    store = CassandraOnlineStore(secured)
+    b = bench(tmp_path, store)
+    b.rows([customer(f"c{i}", 0, n=i) for i in range(100)])
+    b.sync()
+    assert parity(b.view, b.warehouse, store).passed
+    name = f"reader_{secured.keyspace}"
+    store.session.execute(f"CREATE ROLE {name} WITH PASSWORD = 'secret' AND LOGIN = true")
+    store.session.execute(f"GRANT SELECT ON KEYSPACE {secured.keyspace} TO {name}")
+    yield changed(secured, username=name, password="secret", replication_factor=None)
+    store.close()
+
+
+def test_a_read_only_account_is_enough_for_reading(reader: CassandraSettings, tmp_path: Path) -> None:
+    from ml_platform.features.online.cassandra import CassandraOnlineStore
+
+    store = CassandraOnlineStore(reader)
+    b = bench(tmp_path, store)
+    assert b.online("c7", "c99", "nobody") == [(7, 0.0), (99, 0.0), None]
+    with pytest.raises(ConfigurationError, match=r"may not do this.*a sync also MODIFY"):
+        b.sync()
+    store.close()
+
+
+def test_a_wrong_password_or_none(secured: CassandraSettings) -> None:
+    for changes in ({"password": "wrong"}, {"username": "nobody"}):
+        error = failure(changed(secured, **changes))
+        assert isinstance(error, ConfigurationError)
+        assert "ML_PLATFORM_CASSANDRA__PASSWORD" in str(error)
+    assert isinstance(failure(changed(secured, password=None)), ConfigurationError)
+    assert isinstance(failure(changed(secured, username=None, password=None)), MLPlatformError)
+
+
+def test_a_server_that_is_not_trusted_or_not_encrypted(secured: CassandraSettings, tmp_path: Path) -> None:
+    error = failure(changed(secured, tls_ca=None))
+    assert isinstance(error, StoreUnavailableError)
+    assert "ML_PLATFORM_CASSANDRA__TLS_CA" in str(error)
+    assert isinstance(failure(changed(secured, tls=False)), StoreUnavailableError)
+    error = failure(changed(secured, tls_ca=tmp_path / "nowhere.pem"))
+    assert isinstance(error, ConfigurationError)
+    assert "TLS files of Cassandra cannot be used" in str(error)
