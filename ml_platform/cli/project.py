@@ -7,6 +7,8 @@ import sys
 import warnings
 from pathlib import Path
 
+import dagster as dg
+
 from ml_platform.errors import ConfigurationError
 from ml_platform.orchestration.platform import Platform
 
@@ -19,7 +21,8 @@ def load_platform() -> Platform:
     Raises:
         ConfigurationError: there is no ``definitions`` module with a function ``platform``.
     """
-    warnings.filterwarnings("ignore", category=Warning, module="dagster.*")
+    for about_our_code in (dg.BetaWarning, dg.PreviewWarning):
+        warnings.simplefilter("ignore", about_our_code)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, os.getcwd())  # noqa: PTH109 (sys.path takes text)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from ml_platform.datasets.checks import check_snapshot
+from ml_platform.datasets.checks import CHECKS, dataset_checks
 from ml_platform.datasets.snapshot import export_snapshot
 from ml_platform.orchestration.calendar import end_of
 from ml_platform.orchestration.checks import Checks
@@ -19,13 +19,6 @@ from ml_platform.warehouse.base import Warehouse
 
 __all__ = ["dataset_asset"]
 
-_CHECKS = {
-    "schema": "Every row satisfies the declared schema.",
-    "labels": "The share of positives is believable, and reports came after their events.",
-    "duplicates": "No event is there twice.",
-    "point_in_time": "No feature knows what could not have been known at the time.",
-}
-
 
 def dataset_asset(use_case: UseCase) -> dg.AssetsDefinition:
     """``<use_case>/dataset``: exported by the warehouse itself, addressed by its content.
@@ -36,7 +29,7 @@ def dataset_asset(use_case: UseCase) -> dg.AssetsDefinition:
     key = dg.AssetKey([use_case.name, "dataset"])
     declared = use_case.dataset
     relations = {declared.events, declared.label.relation, *(v.view.relation for v in declared.views)}
-    checks = Checks(key, _CHECKS, blocking=frozenset(_CHECKS))
+    checks = Checks(key, CHECKS, blocking=frozenset(CHECKS))
 
     @dg.asset(
         key=key,
@@ -77,8 +70,11 @@ def dataset_asset(use_case: UseCase) -> dg.AssetsDefinition:
                 "exported": "now" if snapshot.created else "before: the content is known",
                 "positives": manifest.positives,
                 "uri": snapshot.uri,
+                "dagster/column_schema": dg.TableSchema(
+                    [dg.TableColumn(c.name, c.type) for c in manifest.columns]
+                ),
             }
         )
-        yield from checks.results(check_snapshot(declared, snapshot, warehouse))
+        yield from checks.results(dataset_checks(snapshot, declared, warehouse, progress=context.log.info))
 
     return dataset
