@@ -131,7 +131,8 @@ def show(name: str, figures: tuple[list[float], float]) -> None:
 def header(title: str) -> None:
     """Print a table's head."""
     print(
-        f"\n{title}\n\n| | {' | '.join(METRICS)} | fit, CPU s |\n|---|{'---|' * (len(METRICS) + 1)}", flush=True
+        f"\n{title}\n\n| | {' | '.join(METRICS)} | fit, CPU s |\n|---|{'---|' * (len(METRICS) + 1)}",
+        flush=True,
     )
 
 
