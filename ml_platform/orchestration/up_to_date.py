@@ -14,31 +14,27 @@ import dagster as dg
 from dagster import DagsterEventType
 
 from ml_platform.orchestration.calendar import calendar, extend_calendar
+from ml_platform.orchestration.collecting import Collector, Done, Failure
 from ml_platform.orchestration.home import PROCESS_TAG, process_tag
 from ml_platform.orchestration.ledger import Ledger
 from ml_platform.orchestration.nodes import Node, nodes_of
 from ml_platform.orchestration.staleness import Day, Staleness
 from ml_platform.orchestration.state import check_states
 
-__all__ = ["Done", "Report", "Updater"]
+__all__ = ["Report", "Updater"]
 
 _RANGE_START = "dagster/asset_partition_range_start"
 _RANGE_END = "dagster/asset_partition_range_end"
-
-
-@dataclass(frozen=True)
-class Done:
-    """One finished step: its assets and days, seconds, and what it said of itself."""
-
-    keys: tuple[dg.AssetKey, ...]
-    days: int
-    seconds: float
-    error: str = ""
+_SKIPPED = Failure("", "it was skipped: something that it is built with failed")
 
 
 @dataclass
 class Report:
-    """What an update did."""
+    """What an update did.
+
+    ``failed`` says what each asset raised, a line for each day that could not be read; ``stopped`` is why nothing more
+    was tried, and empty otherwise.
+    """
 
     steps: list[Done] = field(default_factory=list)
     checks: list[dg.AssetCheckEvaluation] = field(default_factory=list)
@@ -46,6 +42,14 @@ class Report:
     waiting: dict[dg.AssetKey, str] = field(default_factory=dict)
     new_days: list[str] = field(default_factory=list)
     run_ids: list[str] = field(default_factory=list)
+    stopped: str = ""
+
+    def fail(self, key: dg.AssetKey, failure: Failure) -> None:
+        """Take note of an asset that could not be made, on some days of it if they are many."""
+        lines = [*self.failed.get(key, "").splitlines(), *failure.message.splitlines()]
+        self.failed[key] = "\n".join(dict.fromkeys(lines))
+        if failure.of_lock:
+            self.stopped = failure.message
 
     @property
     def ok(self) -> bool:
@@ -89,6 +93,12 @@ class Updater:
         self.nodes: dict[dg.AssetKey, Node] = nodes_of(
             list(definitions.resolve_asset_graph().assets_defs), externals
         )
+        self._step_of = {
+            key: asset.node_def.name
+            for asset in definitions.resolve_asset_graph().assets_defs
+            if asset.is_executable
+            for key in asset.keys
+        }
         self.ledger = Ledger(instance)
 
     def staleness(self) -> Staleness:
@@ -118,15 +128,26 @@ class Updater:
             }
             if not wave and not asked:
                 asked = True
-                wave = dict(also(state))
-            if not wave:
+                wave = {
+                    key: days for key, days in also(state).items() if self._may_be_made(state, key, report)
+                }
+            if not wave or report.stopped:
                 waiting = {
                     key: self._waits_for(state, key) for key in state.stale if key not in report.failed
                 }
                 report.waiting = {key: reason for key, reason in waiting.items() if reason}
                 return report
-            for batch in self._batches(wave):
-                self._execute(batch, report)
+            for batch in self._batches(state, wave):
+                if not report.stopped and not self._failed_before(batch, report):
+                    self._execute(batch, report)
+
+    def _may_be_made(self, state: Staleness, key: dg.AssetKey, report: Report) -> bool:
+        """What is built although nothing about it changed is not built from what waits or failed."""
+        return not (key in report.failed or state.waits_for(key, None) or self._blocked(key))
+
+    def _failed_before(self, batch: _Batch, report: Report) -> bool:
+        """Whether earlier days of it, from which it reads, could not be made; raw days do not read each other."""
+        return any(key in report.failed and self.nodes[key].external is None for key in batch.keys)
 
     def _blocked(self, key: dg.AssetKey) -> list[dg.AssetKey]:
         """Upstream assets of which a blocking check failed."""
@@ -144,40 +165,42 @@ class Updater:
         blocked = ", ".join(dep.to_user_string() for dep in self._blocked(key))
         return f"is not made: a blocking check of {blocked} failed" if blocked else ""
 
-    def _batches(self, wave: Mapping[dg.AssetKey, frozenset[Day]]) -> list[_Batch]:
-        """Group a wave into runs: what has no days is one; assets with the same days are one for each range of days."""
-        together: dict[frozenset[dg.AssetKey], set[Day]] = defaultdict(set)
-        for key, days in wave.items():
-            together[self.nodes[key].together & frozenset(wave)] |= days
-        by_days: dict[frozenset[Day], set[dg.AssetKey]] = defaultdict(set)
-        for keys, stale in together.items():
-            by_days[frozenset(stale)] |= keys
+    def _batches(self, state: Staleness, wave: Mapping[dg.AssetKey, frozenset[Day]]) -> list[_Batch]:
+        """Group a wave into runs: assets with the same range of days share one, and so do those without days.
+
+        What is made together is made in one go for all the days on which some of it is stale, but not on days on
+        which some of it waits. Earlier days come first: that is where a day of what is made together reads from.
+        """
+        days_of: dict[frozenset[dg.AssetKey], set[Day]] = defaultdict(set)
+        for group in {self.nodes[key].together & frozenset(wave) for key in wave}:
+            for day in {day for key in group for day in wave[key]}:
+                ready = group if not any(state.waits_for(key, day) for key in group) else None
+                days_of[ready or frozenset(key for key in group if day in wave[key])].add(day)
         order = calendar(self._instance)
+        keys_of: dict[tuple[str | None, str | None], set[dg.AssetKey]] = defaultdict(set)
         batches = []
-        for days, assets in by_days.items():
-            if None in days:
-                batches.append(_Batch(frozenset(assets), None, None))
-            else:
-                batches += [
-                    _Batch(frozenset(assets), first, last)
-                    for first, last in _ranges([d for d in order if d in days], order)
-                ]
-        return sorted(batches, key=lambda b: (b.first or "", sorted(b.keys)))
+        for keys, days in days_of.items():
+            ranges = [(None, None)] if None in days else _ranges([d for d in order if d in days], order)
+            for span in ranges:
+                keys_of[span] |= keys
+        batches = [_Batch(frozenset(keys), *span) for span, keys in keys_of.items()]
+        return sorted(batches, key=lambda b: (b.first or "", b.last or ""))
 
     def _execute(self, batch: _Batch, report: Report) -> None:
         run_id = str(uuid.uuid4())
         tags = {PROCESS_TAG: process_tag() or ""}
         if batch.first is not None and batch.last is not None:
             tags |= {_RANGE_START: batch.first, _RANGE_END: batch.last}
-        collect = _Collector()
+        collect = Collector()
 
         def on_entry(entry: dg.EventLogEntry, _cursor: object = None) -> None:
             if entry.dagster_event is not None:
                 collect(entry.dagster_event)
-                self._on_event(entry.dagster_event)
+                if entry.dagster_event.event_type != DagsterEventType.STEP_FAILURE:
+                    self._on_event(entry.dagster_event)
 
         self._instance.add_event_listener(run_id, on_entry)
-        result = self._job.execute_in_process(
+        self._job.execute_in_process(
             run_config=self._run_config,
             instance=self._instance,
             asset_selection=sorted(batch.keys),
@@ -188,10 +211,15 @@ class Updater:
         report.run_ids.append(run_id)
         report.steps += collect.steps
         report.checks += collect.checks
+        told: set[str] = set()
         for key in sorted(batch.keys - collect.made):
-            halves = [] if result.success else self._halves(key, batch)
+            failure, event = collect.failures.get(self._step_of[key], (_SKIPPED, None))
+            halves = self._halves(key, batch) if failure.of_data else []
             if not halves:
-                report.failed[key] = collect.error or "it was skipped: something that it is built with failed"
+                report.fail(key, failure)
+                if event is not None and self._step_of[key] not in told:
+                    told.add(self._step_of[key])
+                    self._on_event(event)
             for half in halves:
                 self._execute(half, report)
 
@@ -205,42 +233,6 @@ class Updater:
         return [
             _Batch(frozenset({key}), order[a], order[b]) for a, b in ((first, middle), (middle + 1, last))
         ]
-
-
-class _Collector:
-    """Gathers from a run's events what a report needs."""
-
-    def __init__(self) -> None:
-        self.steps: list[Done] = []
-        self.checks: list[dg.AssetCheckEvaluation] = []
-        self.error = ""
-        self._days: dict[dg.AssetKey, int] = defaultdict(int)
-        self._by_step: dict[str, set[dg.AssetKey]] = defaultdict(set)
-
-    @property
-    def made(self) -> frozenset[dg.AssetKey]:
-        """The assets that were materialised."""
-        return frozenset(self._days)
-
-    def __call__(self, event: dg.DagsterEvent) -> None:
-        step = event.step_key or ""
-        if event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.asset_key is not None:
-            self._days[event.asset_key] += 1
-            self._by_step[step].add(event.asset_key)
-        elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
-            self.checks.append(event.asset_check_evaluation_data)
-        elif event.event_type == DagsterEventType.STEP_SUCCESS:
-            keys = tuple(sorted(self._by_step[step]))
-            if not keys:  # a step of checks alone
-                return
-            days = max(self._days[key] for key in keys)
-            self.steps.append(Done(keys, days, event.step_success_data.duration_ms / 1000))
-        elif event.event_type == DagsterEventType.STEP_FAILURE:
-            error = event.step_failure_data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            self.error = error.message.strip() if error else f"step {step} failed"
-            self.steps.append(Done(tuple(sorted(self._by_step[step])), 0, 0.0, self.error))
 
 
 def failed_blocking_checks(

@@ -1,12 +1,13 @@
 """What `ml-platform run` rebuilds, on a small graph with the shapes of the real one."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 
 import dagster as dg
 import pytest
 
+from ml_platform.errors import LockTimeoutError, UnreadableFileError
 from ml_platform.orchestration.calendar import DAYS, calendar, extend_calendar
 from ml_platform.orchestration.home import PROCESS_TAG, open_instance
 from ml_platform.orchestration.nodes import READS
@@ -15,6 +16,7 @@ from ml_platform.orchestration.up_to_date import Report, Updater
 from ml_platform.settings import Settings
 
 RAW = dg.AssetKey(["raw", "payments"])
+OTHER = dg.AssetKey(["raw", "names"])
 DAILY = {"partitions_def": DAYS, "backfill_policy": dg.BackfillPolicy.single_run(), "code_version": "1"}
 
 
@@ -25,6 +27,7 @@ class World:
         self.files = {f"2024-01-0{day}": f"content {day}" for day in range(1, 6)}
         self.unreadable: set[str] = set()
         self.gate_passes = True
+        self.locked = False
         self.built: list[tuple[str, list[str]]] = []
 
     def definitions(self) -> dg.Definitions:
@@ -33,14 +36,23 @@ class World:
         @dg.asset(key=RAW, **DAILY)
         def raw(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             recording = Recording(context, external)
+            if self.locked:
+                self.built.append(("locked", recording.days))
+                raise LockTimeoutError("the warehouse is held by a notebook")
             if self.unreadable & set(recording.days):
-                raise ValueError("a file cannot be read")
+                raise UnreadableFileError(f"a file of {recording.days[0]} cannot be read")
             self.built.append(("raw", recording.days))
             recording.finish(RAW, {day: self.files.get(day, "").upper() for day in recording.days})
             return dg.MaterializeResult()
 
+        @dg.asset(key=OTHER, partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
+        def other(context: dg.AssetExecutionContext) -> None:
+            recording = Recording(context)
+            recording.finish(OTHER, dict.fromkeys(recording.days, "names"))
+
         @dg.multi_asset(
             specs=[
+                dg.AssetSpec("names", deps=[OTHER], code_version="1"),
                 dg.AssetSpec("staged", deps=[RAW], code_version="1"),
                 dg.AssetSpec("features", deps=["staged"], metadata={READS: {"staged": 1}}, code_version="1"),
             ],
@@ -50,7 +62,7 @@ class World:
         )
         def models(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
             recording = Recording(context)
-            for name in ("staged", "features"):
+            for name in ("names", "staged", "features"):
                 key = dg.AssetKey(name)
                 if key in context.selected_asset_keys:
                     self.built.append((name, recording.days))
@@ -81,12 +93,19 @@ class World:
             recording.finish(context.asset_key, recording.version_of(dg.AssetKey("dataset")))
             return dg.MaterializeResult()
 
-        return dg.Definitions(assets=[raw, models, dataset, model], executor=dg.in_process_executor)
+        return dg.Definitions(assets=[raw, other, models, dataset, model], executor=dg.in_process_executor)
 
-    def update(self, instance: dg.DagsterInstance) -> Report:
+    def update(
+        self,
+        instance: dg.DagsterInstance,
+        on_event: Callable[[dg.DagsterEvent], None] = lambda _: None,
+        *,
+        due: bool = False,
+    ) -> Report:
         self.built.clear()
-        updater = Updater(self.definitions(), instance, {RAW: self.files.get})
-        return updater.update(date.fromisoformat(day) for day in self.files)
+        updater = Updater(self.definitions(), instance, {RAW: self.files.get}, on_event)
+        also = {dg.AssetKey("dataset"): frozenset({None})} if due else {}
+        return updater.update((date.fromisoformat(day) for day in self.files), lambda _: also)
 
 
 @pytest.fixture
@@ -109,6 +128,7 @@ def test_everything_is_built_once_in_order_and_then_nothing(
     assert world.update(instance).ok
     assert world.built == [
         ("raw", days),
+        ("names", days),
         ("staged", days),
         ("features", days),
         ("dataset", []),
@@ -121,7 +141,7 @@ def test_a_new_day_builds_that_day_and_not_the_dataset(world: World, instance: d
     world.update(instance)
     world.files["2024-01-06"] = "content 6"
     assert world.update(instance).new_days == ["2024-01-06"]
-    assert world.built == [(name, ["2024-01-06"]) for name in ("raw", "staged", "features")]
+    assert world.built == [(name, ["2024-01-06"]) for name in ("raw", "names", "staged", "features")]
 
 
 def test_a_corrected_day_rebuilds_the_days_that_read_it_and_what_was_trained_on_it(
@@ -155,13 +175,45 @@ def test_one_unreadable_day_holds_up_only_what_reads_it(world: World, instance: 
     report = world.update(instance)
     assert not report.ok
     assert "cannot be read" in report.failed[RAW]
-    assert ("features", ["2024-01-01", "2024-01-02", "2024-01-03"]) in world.built
+    built = {
+        name: [day for built, days in world.built for day in days if built == name] for name, _ in world.built
+    }
+    assert built["names"] == sorted(world.files)
+    assert built["staged"] == ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-05"]
+    assert built["features"] == ["2024-01-01", "2024-01-02", "2024-01-03"]
     assert "dataset" not in {name for name, _ in world.built}
     assert report.waiting[dg.AssetKey("dataset")].startswith("waits for")
     world.unreadable.clear()
     assert world.update(instance).ok
     assert ("raw", ["2024-01-04"]) in world.built
     assert ("dataset", []) in world.built
+
+
+def test_every_unreadable_day_is_named_and_nothing_else_is_said_of_the_attempts(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    world.unreadable = {"2024-01-01", "2024-01-04"}
+    events: list[dg.DagsterEvent] = []
+    report = world.update(instance, events.append)
+    assert report.failed[RAW].splitlines() == [
+        f"a file of {day} cannot be read" for day in sorted(world.unreadable)
+    ]
+    assert sum(event.is_step_failure for event in events) == 2
+
+
+def test_nothing_is_retrained_on_what_is_incomplete(world: World, instance: dg.DagsterInstance) -> None:
+    world.update(instance)
+    world.files["2024-01-06"] = "unreadable"
+    world.unreadable = {"2024-01-06"}
+    assert not world.update(instance, due=True).ok
+    assert "dataset" not in {name for name, _ in world.built}
+
+
+def test_a_lock_that_is_not_given_back_is_waited_for_once(world: World, instance: dg.DagsterInstance) -> None:
+    world.locked = True
+    report = world.update(instance)
+    assert [name for name, _ in world.built] == ["locked"]
+    assert report.stopped == report.failed[RAW] == "the warehouse is held by a notebook"
 
 
 def test_a_failed_blocking_check_stops_what_lies_behind(world: World, instance: dg.DagsterInstance) -> None:

@@ -1,0 +1,99 @@
+"""Gathers from the events of a run what an update reports: what was made, what it said, what went wrong."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import dagster as dg
+from dagster import DagsterEventType
+from dagster._utils.error import SerializableErrorInfo
+
+from ml_platform.errors import DataError, LockTimeoutError, MLPlatformError
+
+__all__ = ["Collector", "Done", "Failure"]
+
+
+@dataclass(frozen=True)
+class Done:
+    """One finished step: its assets and days, seconds, and what it said of itself."""
+
+    keys: tuple[dg.AssetKey, ...]
+    days: int
+    seconds: float
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a step raised: the name of the error's class, and its message."""
+
+    kind: str
+    message: str
+
+    @property
+    def of_data(self) -> bool:
+        """Whether input data was refused: other days may be better."""
+        return self.kind in _names(DataError)
+
+    @property
+    def of_lock(self) -> bool:
+        """Whether another process kept a lock: what comes next would wait as long, for nothing."""
+        return self.kind in _names(LockTimeoutError)
+
+    @classmethod
+    def of(cls, error: SerializableErrorInfo | None, otherwise: str) -> "Failure":
+        """The platform's own error, with its remedy, rather than what Dagster wrapped it in or what caused it."""
+        errors = list(_chain(error))
+        if not errors:
+            return cls("", otherwise)
+        ours = _names(MLPlatformError)
+        for found in errors:
+            if found.cls_name in ours:
+                return cls(found.cls_name, found.message.partition(": ")[2].strip())
+        return cls(errors[-1].cls_name or "", errors[-1].message.strip())
+
+
+class Collector:
+    """Called with each event of one run; ``failures`` has what each step raised, and the event that said so."""
+
+    def __init__(self) -> None:
+        self.steps: list[Done] = []
+        self.checks: list[dg.AssetCheckEvaluation] = []
+        self.failures: dict[str, tuple[Failure, dg.DagsterEvent]] = {}
+        self._days: dict[dg.AssetKey, int] = defaultdict(int)
+        self._by_step: dict[str, set[dg.AssetKey]] = defaultdict(set)
+
+    @property
+    def made(self) -> frozenset[dg.AssetKey]:
+        """The assets that were materialised."""
+        return frozenset(self._days)
+
+    def __call__(self, event: dg.DagsterEvent) -> None:
+        """Take note of an event."""
+        step = event.step_key or ""
+        if event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.asset_key is not None:
+            self._days[event.asset_key] += 1
+            self._by_step[step].add(event.asset_key)
+        elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
+            self.checks.append(event.asset_check_evaluation_data)
+        elif event.event_type == DagsterEventType.STEP_SUCCESS:
+            keys = tuple(sorted(self._by_step[step]))
+            if not keys:  # a step of checks alone
+                return
+            days = max(self._days[key] for key in keys)
+            self.steps.append(Done(keys, days, event.step_success_data.duration_ms / 1000))
+        elif event.event_type == DagsterEventType.STEP_FAILURE:
+            failure = Failure.of(event.step_failure_data.error, f"step {step} failed")
+            self.failures[step] = (failure, event)
+            self.steps.append(Done(tuple(sorted(self._by_step[step])), 0, 0.0, failure.message))
+
+
+def _chain(error: SerializableErrorInfo | None) -> Iterator[SerializableErrorInfo]:
+    while error is not None:
+        yield error
+        error = error.cause
+
+
+def _names(root: type[Exception]) -> set[str]:
+    """Names of an error's class and of those that derive from it."""
+    return {root.__name__}.union(*(_names(below) for below in root.__subclasses__()))
