@@ -1,0 +1,192 @@
+"""The checks of a dataset snapshot. Each streams the snapshot, so memory is bounded."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from ml_platform.checks import CheckOutcome
+from ml_platform.datasets.leakage_check import leakage_check
+from ml_platform.datasets.query import reported_at
+from ml_platform.datasets.rederivation import point_in_time_check
+from ml_platform.datasets.snapshot import Snapshot
+from ml_platform.use_case import Dataset
+from ml_platform.warehouse.base import Warehouse
+
+__all__ = ["CHECKS", "dataset_checks", "duplicates_check", "labels_check", "schema_check"]
+
+CHECKS: Mapping[str, str] = {
+    "schema": "every row satisfies the declared schema, and has an id and a time",
+    "duplicates": "no id occurs twice",
+    "labels": "the share of positives is believable, and none was reported before its event",
+    "point_in_time": "sampled view values, derived again, are those that were available at the time of their event",
+    "leakage": "no feature knows labels that had not been reported",
+}
+"""Name of each check to what it looks at. All are blocking."""
+
+SHOWN = 5
+DAY_US = 86_400_000_000
+
+
+def dataset_checks(
+    snapshot: Snapshot,
+    dataset: Dataset,
+    warehouse: Warehouse,
+    *,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[CheckOutcome]:
+    """Every check of :data:`CHECKS`, in that order.
+
+    Args:
+        snapshot: what is checked.
+        dataset: its declaration.
+        warehouse: where its views are derived again from.
+        seed: of the samples.
+        progress: told the outcome of each.
+    """
+    checks: list[Callable[[], CheckOutcome]] = [
+        lambda: schema_check(snapshot, dataset),
+        lambda: duplicates_check(snapshot, dataset),
+        lambda: labels_check(snapshot, dataset),
+        lambda: point_in_time_check(snapshot, dataset, warehouse, seed=seed),
+        lambda: leakage_check(snapshot, dataset),
+    ]
+    outcomes = []
+    for check in checks:
+        outcomes.append(outcome := check())
+        progress(f"check {outcome.name}: {'passed' if outcome.passed else 'FAILED'}: {outcome.description}")
+    return outcomes
+
+
+def schema_check(snapshot: Snapshot, dataset: Dataset) -> CheckOutcome:
+    """Validate every row by ``Dataset.data_schema``: a pandera ``DataFrameSchema``, or a function that makes one."""
+    import pandera.errors
+
+    schema = dataset.data_schema
+    if schema is not None and not hasattr(schema, "validate"):
+        schema = schema()
+    failures: Counter[str] = Counter()
+    examples: dict[str, list[str]] = {}
+
+    def failed(what: str, count: int, shown: list[str]) -> None:
+        failures[what] += count
+        examples[what] = (examples.get(what, []) + shown)[:SHOWN]
+
+    for batch in snapshot.batches():
+        for name in (dataset.id, dataset.occurred_at):
+            if nulls := batch.column(name).null_count:
+                failed(f"{name}: not null", nulls, [])
+        if schema is None:
+            continue
+        try:
+            schema.validate(batch.to_pandas(), lazy=True)
+        except pandera.errors.SchemaErrors as error:
+            cases = error.failure_cases.fillna({"column": "the frame"})
+            for (column, check), group in cases.groupby(["column", "check"]):
+                failed(
+                    f"{column}: {check}",
+                    len(group),
+                    [str(case) for case in group["failure_case"].head(SHOWN)],
+                )
+    summary = ", ".join(f"{what} ({count} times)" for what, count in failures.most_common(SHOWN))
+    return CheckOutcome(
+        "schema",
+        not failures,
+        f"rows that violate the schema: {summary}; correct the source, or the schema if it is wrong"
+        if failures
+        else f"{snapshot.manifest.rows} rows satisfy the schema"
+        + ("" if schema is not None else " (none is declared: ids and times were looked at)"),
+        {"rows": snapshot.manifest.rows, "failures": dict(failures), "examples": examples},
+        blocking=True,
+    )
+
+
+def duplicates_check(snapshot: Snapshot, dataset: Dataset) -> CheckOutcome:
+    """Find ids that occur more than once."""
+    rows = _query(
+        snapshot,
+        [dataset.id],
+        f'SELECT CAST("{dataset.id}" AS VARCHAR) AS id, count(*) AS n FROM snapshot '
+        f"GROUP BY ALL HAVING n > 1 ORDER BY n DESC, id",
+    )
+    extra = sum(row["n"] - 1 for row in rows)
+    return CheckOutcome(
+        "duplicates",
+        not rows,
+        f"{len(rows)} ids occur more than once; load each event once" if rows else "every id occurs once",
+        {"ids": len(rows), "surplus_rows": extra, "examples": rows[:SHOWN]},
+        blocking=True,
+    )
+
+
+def labels_check(snapshot: Snapshot, dataset: Dataset) -> CheckOutcome:
+    """Judge the share of positives among mature events, and when they were reported.
+
+    An event is mature when ``Label.delay`` lies between it and the snapshot's ``as_of``; the labels of younger ones
+    are not complete.
+    """
+    label, reported = dataset.label, f'epoch_us("{reported_at(dataset)}")'
+    occurred, positive = f'epoch_us("{dataset.occurred_at}")', f'"{label.name}" = 1'
+    delay = f"({reported} - {occurred}) / {DAY_US}.0"
+    mature = f"{occurred} <= epoch_us(TIMESTAMPTZ '{(snapshot.as_of - label.delay).isoformat()}')"
+    quantiles = ", ".join(
+        f"quantile_cont({delay}, {q}) FILTER ({positive} AND {mature}) AS p{round(q * 100)}"
+        for q in (0.5, 0.9, 0.99, 1.0)
+    )
+    (found,) = _query(
+        snapshot,
+        [dataset.occurred_at, label.name, reported_at(dataset)],
+        f"SELECT count(*) FILTER ({mature}) AS mature, count(*) FILTER ({mature} AND {positive}) AS positives, "
+        f"count(*) FILTER ({reported} < {occurred}) AS early, {quantiles}, "
+        f"count(*) FILTER ({mature} AND {delay} > {label.delay.total_seconds() / 86_400}) AS late FROM snapshot",
+    )
+    share = found["positives"] / found["mature"] if found["mature"] else None
+    low, high = label.share
+    problems = []
+    if found["early"]:
+        problems.append(f"{found['early']} labels were reported before their event; correct their times")
+    if share is None:
+        problems.append(f"no event is older than {label.delay}, so no label is complete; bring more days")
+    elif not low <= share <= high:
+        problems.append(
+            f"the share of positives is {share:.4%}, not within {low:.4%} and {high:.4%}; see whether reports are "
+            "missing, or correct Label.share"
+        )
+    delays = {name: found[name] for name in ("p50", "p90", "p99", "p100") if found[name] is not None}
+    usual = f", half of them reported within {delays['p50']:.1f} days" if delays else ""
+    return CheckOutcome(
+        "labels",
+        not problems,
+        "; ".join(problems) or f"{share:.4%} of {found['mature']} mature events are positive{usual}",
+        {
+            "rows": snapshot.manifest.rows,
+            "mature_rows": found["mature"],
+            "mature_positives": found["positives"],
+            "mature_share": share,
+            "all_positives": snapshot.manifest.positives,
+            "reported_before_event": found["early"],
+            "reported_later_than_delay": found["late"],
+            "report_delay_days": delays,
+        },
+        blocking=True,
+    )
+
+
+def _query(snapshot: Snapshot, columns: list[str], sql: str) -> list[dict[str, Any]]:
+    """Run DuckDB over some of the snapshot's columns, as ``snapshot``; for results that are small."""
+    import duckdb
+
+    batches = snapshot.batches(columns)
+    first = next(batches)
+
+    def stream() -> Any:  # noqa: ANN401
+        yield first
+        yield from batches
+
+    with duckdb.connect() as connection:
+        connection.register("snapshot", pa.RecordBatchReader.from_batches(first.schema, stream()))
+        found = connection.execute(sql)
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

@@ -1,0 +1,297 @@
+"""Does a feature know labels that nobody had reported yet? A natural experiment that every snapshot contains.
+
+A feature that predicts well and a feature that was computed from the label look alike in old events: both are
+high where the label is 1. They part in the newest ones. Some of those are positive without anybody having said so
+yet; call them hidden. An honest feature points at hidden positives as it points at reported ones, for it was
+computed from what came before the event, and the report came after. A feature made from labels cannot: when the
+snapshot was made, the label of a hidden positive was not in the warehouse.
+
+So events are cut into blocks that end at ``as_of``, one block length earlier, and so on. At the end of each block
+its positives are *reported* (by then) or *hidden* (reported within a further block length; known for all blocks
+but the last). Take the events that the feature points at: a tail of its values. The earlier blocks say what share
+*p* of its positives is reported at a block's end, and at what rate it takes in negatives. In the last block, with *o*
+events reported and *u* not, an honest feature has (1 - p)/p hidden positives among the *u* for each of the *o*; a
+feature made from labels has none. ``missing`` is the share of those expected that is not there: about 0 for an
+honest feature, about 1 for a leaking one. It is measured in standard deviations: the signed root of the likelihood
+ratio (both counts Poisson), divided by how much more than that the earlier blocks scatter, each treated as the
+last (placebos). The tail is chosen by the earlier blocks alone, as the one that would show a leak best; when none
+would, the feature is not judged.
+
+A feature may also hold the label among others, as a terminal's share of frauds does. Then it changes where the label
+is: at the event itself, or soon after. So besides a feature itself, its change since the entity's last event, until its
+next, and until its first a day later, are judged in the same way, for each entity.
+
+What it assumes: that reports come in at the pace at which they came in before. When the share of all events that
+is reported in the last block is out of line with the earlier blocks, nothing is judged. A feature that is related
+to the delay of reports, a changing rate of positives, and a drifting feature widen the spread and do no other
+harm. What it cannot see: features too weak for the number of hidden positives, and snapshots without any
+(``as_of`` long after the last event, or reports that all take equally long). There, only a feature that separates
+the labels almost perfectly is called a leak.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["MOST_BLOCKS", "NEVER", "Events", "FeatureEvidence", "judge"]
+
+NEVER = np.iinfo(np.int64).max
+MOST_BLOCKS = 9
+FEWEST_BLOCKS = 4
+FEWEST_POSITIVES = 20
+TAILS = 24
+MIN_MISSING = 0.5
+MIN_SPREADS = 5.0
+"""It counts from this many standard deviations: chance does not reach it with hundreds of features."""
+MAX_AUC = 0.999
+MOST_NEGATIVES = 50_000
+DAY_US = 86_400_000_000
+OUT_OF_LINE = 1.5
+PRIOR_BLOCKS = 4
+"""How many blocks' worth of trust the spread by counting alone gets against that of the placebos."""
+
+Floats = npt.NDArray[np.floating]
+Booleans = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.int64]
+_Step = tuple[Integers, Integers, Integers]
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events of a snapshot, or a uniform sample of them.
+
+    Attributes:
+        occurred: int64 of shape (rows,), microseconds since 1970.
+        reported: int64 of shape (rows,), microseconds; :data:`NEVER` for an event without a report.
+        as_of: microseconds; no report is later.
+        longest: microseconds: after this long without a report an event is taken as negative.
+    """
+
+    occurred: Integers
+    reported: Integers
+    as_of: int
+    longest: int
+
+    @property
+    def mature(self) -> Booleans:
+        """Which events have had all the time that a report may take; shape (rows,)."""
+        return self.occurred <= self.as_of - self.longest
+
+
+@dataclass(frozen=True)
+class FeatureEvidence:
+    """What the data say of one feature.
+
+    Attributes:
+        leaks: the verdict.
+        auc: how well the feature alone separates the labels of mature events, in its better direction (0.5-1);
+            None without mature events of both labels.
+        missing: share of the hidden positives that it should point at and does not: about 0 for an honest
+            feature, 1 for one that knows reported labels; None when it cannot be judged.
+        spreads: how many standard deviations that is from 0; None when it cannot be judged.
+        aspect: what of the feature that was: itself, or a change of it.
+    """
+
+    leaks: bool
+    auc: float | None
+    missing: float | None = None
+    spreads: float | None = None
+    aspect: str = "value"
+
+
+def judge(
+    events: Events, features: Mapping[str, Floats], entities: Mapping[str, Integers] | None = None
+) -> dict[str, FeatureEvidence]:
+    """Judge each feature.
+
+    Args:
+        events: the events.
+        features: floats of shape (rows,) each; NaN for a missing value, which counts as the lowest.
+        entities: name of an entity to a code for each event's, shape (rows,); negative where it is unknown.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        blocks = _cut(events)
+        steps = {
+            f"{step} of {name}": pair
+            for name, codes in (entities or {}).items()
+            for step, pair in _steps(events.occurred, codes)
+        }
+        return {
+            name: _judged(events, blocks, np.where(np.isnan(raw), -np.inf, raw), steps)
+            for name, raw in features.items()
+        }
+
+
+def _judged(
+    events: Events, blocks: "_Blocks | None", values: Floats, steps: Mapping[str, _Step]
+) -> FeatureEvidence:
+    mature = events.mature
+    auc = _auc(values[mature], events.reported[mature] != NEVER)
+    found: list[FeatureEvidence] = []
+    for aspect, aspect_values in _aspects(values, steps):
+        if blocks and (telling := blocks.most_telling(aspect_values)):
+            missing, spreads = telling
+            leaks = missing >= MIN_MISSING and spreads >= MIN_SPREADS
+            found.append(FeatureEvidence(leaks, auc, missing, spreads, aspect))
+    if found:
+        return max(found, key=lambda e: (e.leaks, e.spreads))
+    return FeatureEvidence(auc is not None and auc >= MAX_AUC, auc)
+
+
+def _steps(occurred: Integers, codes: Integers) -> Iterator[tuple[str, _Step]]:
+    """Pairs of events of one entity: which event a change is ascribed to, and which it is counted from and to."""
+    order = np.lexsort((occurred, codes))
+    order = order[codes[order] >= 0]
+    entity, time = codes[order], occurred[order]
+    same = entity[1:] == entity[:-1]
+    before, after = order[:-1][same], order[1:][same]
+    yield "change since the last event", (after, before, after)
+    yield "change until the next event", (before, before, after)
+    span = int(np.ptp(time)) + DAY_US + 1 if len(time) else 1
+    place = entity * span + (time - time.min(initial=NEVER))
+    later = np.searchsorted(place, place + DAY_US)
+    within = later < len(place)
+    within[within] = entity[later[within]] == entity[within]
+    yield "change until a day later", (order[within], order[within], order[later[within]])
+
+
+def _aspects(values: Floats, steps: Mapping[str, _Step]) -> Iterator[tuple[str, Floats]]:
+    """The feature itself, and its changes; 0 where there is none."""
+    yield "value", values
+    for aspect, (ascribed, start, end) in steps.items():
+        change = np.zeros(len(values))
+        change[ascribed] = values[end] - values[start]
+        yield aspect, np.where(np.isnan(change), 0.0, change)  # from null to null
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Events by block: 0 is the last, 1 the one before; block ``count`` holds those in none."""
+
+    count: int
+    block: Integers
+    reported: Booleans
+    hidden: Booleans
+
+    def tally(self, group: Integers, groups: int) -> tuple[Floats, Floats, Floats]:
+        """Reported, unreported and hidden events of each group and block; each of shape (groups, count)."""
+        cell = group * (self.count + 1) + self.block
+        size = groups * (self.count + 1)
+        reported, unreported, hidden = (
+            np.bincount(cell[chosen], minlength=size).reshape(groups, -1)[:, : self.count].astype(float)
+            for chosen in (self.reported, ~self.reported, self.hidden)
+        )
+        return reported, unreported, hidden
+
+    def most_telling(self, values: Floats) -> tuple[float, float] | None:
+        """Missing share and its standard deviations, in the tail that the earlier blocks choose.
+
+        None: no tail would tell.
+        """
+        positives = values[(self.reported | self.hidden) & (self.block > 0) & (self.block < self.count)]
+        edges = np.quantile(positives, np.linspace(0, 1, TAILS), method="nearest")
+        edges = np.unique(
+            [edges, np.nextafter(edges, np.inf)]
+        )  # so that tails can end before and after a value
+        counts = self.tally(np.searchsorted(edges, values, side="right"), len(edges) + 1)
+        silent = counts[1].sum(axis=0)
+        # Upper and lower tails: of each count, shape (tails, blocks).
+        upper = [np.cumsum(c[::-1], axis=0)[::-1][1:] for c in counts]
+        reported, unreported, hidden = (
+            np.concatenate([up, np.cumsum(c, axis=0)[:-1]]) for up, c in zip(upper, counts, strict=True)
+        )
+        past = _Past(reported[:, 1:], unreported[:, 1:], hidden[:, 1:], silent[1:])
+        enough = (past.reported.sum(axis=1) >= FEWEST_POSITIVES) & (
+            past.hidden.sum(axis=1) >= FEWEST_POSITIVES
+        )
+        if not enough.any():
+            return None
+        power = np.where(enough & (reported[:, 0] > 0), past.power(), 0.0)
+        if power[best := int(power.argmax())] < MIN_SPREADS:
+            return None
+        missing, spreads = past.compare(reported[:, 0], unreported[:, 0], silent[0])
+        return float(missing[best]), float(spreads[best] / past.inflation()[best])
+
+
+@dataclass(frozen=True)
+class _Past:
+    """Counts of the earlier blocks in each tail, shape (tails, blocks); ``silent``: all unreported, (blocks,)."""
+
+    reported: Floats
+    unreported: Floats
+    hidden: Floats
+    silent: Floats
+
+    def compare(self, reported: Floats, unreported: Floats, silent: Floats) -> tuple[Floats, Floats]:
+        """Missing share of hidden positives in another block, and its standard deviations by counting alone."""
+        o, u, h = (c.sum(axis=1) for c in (self.reported, self.unreported, self.hidden))
+        return _compare(reported, unreported, o / (o + h), silent * (u - h) / self.silent.sum())
+
+    def power(self) -> Floats:
+        """Standard deviations at which a leak would show in a block like these; shape (tails,)."""
+        negatives = (self.unreported - self.hidden).mean(axis=1)
+        spreads = self.compare(self.reported.mean(axis=1), negatives, self.silent.mean())[1]
+        return spreads / self.inflation()
+
+    def inflation(self) -> Floats:
+        """How much more the blocks differ from each other than counting explains, at least 1; shape (tails,)."""
+        o, u, h = (c.sum(axis=1, keepdims=True) - c for c in (self.reported, self.unreported, self.hidden))
+        negatives = self.silent * (u - h) / (self.silent.sum() - self.silent)
+        spreads = _compare(self.reported, self.unreported, o / (o + h), negatives)[1]
+        squares = np.nansum(spreads**2, axis=1)
+        return np.asarray(
+            np.sqrt(np.maximum(1.0, (PRIOR_BLOCKS + squares) / (PRIOR_BLOCKS + spreads.shape[1])))
+        )
+
+
+def _compare(reported: Floats, unreported: Floats, share: Floats, negatives: Floats) -> tuple[Floats, Floats]:
+    """Missing share of hidden positives, and the signed root of the likelihood ratio against an honest feature.
+
+    With an unknown number m of positives, ``reported`` is Poisson(share m) and ``unreported`` Poisson(negatives +
+    (1 - share) m); the alternative fits both exactly. NaN where nothing can be said.
+    """
+    rest = 1 - share
+    missing = 1 - (unreported - negatives) / (reported * rest / share)
+    slope = negatives - rest * (reported + unreported)
+    m = (-slope + np.sqrt(slope**2 + 4 * rest * reported * negatives)) / (2 * rest)
+    deviance = np.zeros_like(m)
+    for found, fitted in ((reported, share * m), (unreported, negatives + rest * m)):
+        deviance = deviance + 2 * (np.where(found > 0, found * np.log(found / fitted), 0) - (found - fitted))
+    sign = np.sign(negatives + rest * m - unreported)
+    return missing, sign * np.sqrt(np.maximum(deviance, 0))
+
+
+def _cut(events: Events) -> _Blocks | None:
+    """Blocks as long as nine in ten reports take; None when they cannot tell anything."""
+    delays = (events.reported - events.occurred)[events.mature & (events.reported != NEVER)]
+    if len(delays) < FEWEST_POSITIVES:
+        return None
+    length = int(np.clip(np.quantile(delays, 0.9), 1, events.longest))
+    count = min(int((events.as_of - events.occurred.min()) // length), MOST_BLOCKS)
+    if count < FEWEST_BLOCKS:
+        return None
+    block = (events.as_of - 1 - events.occurred) // length
+    block[(block < 0) | (block > count)] = count
+    end = events.as_of - block * length
+    reported = events.reported <= end
+    hidden = ~reported & (events.reported <= end + length)
+    blocks = _Blocks(count, block, reported, hidden)
+    (known,), (unknown,), (later,) = blocks.tally(np.zeros_like(block), 1)
+    share = known / np.maximum(known + unknown, 1)
+    in_line = share[1:].min() / OUT_OF_LINE <= share[0] <= share[1:].max() * OUT_OF_LINE
+    return blocks if in_line and later[1:].sum() >= FEWEST_POSITIVES else None
+
+
+def _auc(values: Floats, positive: Booleans) -> float | None:
+    """Area under the ROC curve, in the better direction, against a sample of the negatives."""
+    negatives = np.flatnonzero(~positive)
+    if not positive.any() or not len(negatives):
+        return None
+    from sklearn.metrics import roc_auc_score
+
+    chosen = np.concatenate([np.flatnonzero(positive), negatives[:: len(negatives) // MOST_NEGATIVES + 1]])
+    ranks = np.unique(values[chosen], return_inverse=True)[1]
+    area = float(roc_auc_score(positive[chosen], ranks))
+    return max(area, 1 - area)
