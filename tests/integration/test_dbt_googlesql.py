@@ -1,4 +1,4 @@
-"""The models as BigQuery is given them, analysed and run by GoogleSQL itself (ZetaSQL), equal what the obvious program computes."""
+"""The models as BigQuery gets them, analysed and run by GoogleSQL itself, equal what the obvious program computes."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -9,12 +9,20 @@ from support.dbt_sql import Models
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SOURCES = {
-    "payments": {"payment_id": "STRING", "occurred_at": "TIMESTAMP", "customer_id": "STRING", "terminal_id": "STRING", "amount": "FLOAT64", "day": "DATE"},
+    "payments": {
+        "payment_id": "STRING",
+        "occurred_at": "TIMESTAMP",
+        "customer_id": "STRING",
+        "terminal_id": "STRING",
+        "amount": "FLOAT64",
+        "day": "DATE",
+    },
     "customers": {"customer_id": "STRING", "x": "FLOAT64", "y": "FLOAT64", "day": "DATE"},
     "terminals": {"terminal_id": "STRING", "x": "FLOAT64", "y": "FLOAT64", "day": "DATE"},
     "fraud_reports": {"payment_id": "STRING", "reported_at": "TIMESTAMP", "day": "DATE"},
 }
-MODELS = ["stg_payments", "stg_customers", "stg_terminals", "stg_fraud_reports", "payment_features", "customer_daily", "terminal_daily"]
+FEATURES = ["payment_features", "customer_daily", "terminal_daily"]
+MODELS = ["stg_payments", "stg_customers", "stg_terminals", "stg_fraud_reports", *FEATURES]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +36,9 @@ def googlesql():
     options = AnalyzerOptions(language_options=language)
 
     def run(sql):
-        query = PreparedQuery.builder().set_sql(sql).set_analyzer_options(options).set_catalog(catalog).prepare()
+        query = (
+            PreparedQuery.builder().set_sql(sql).set_analyzer_options(options).set_catalog(catalog).prepare()
+        )
         with query:
             table = query.execute().content.table_data  # None without rows
             return [tuple(_value(cell) for cell in row.cell) for row in table.row] if table else []
@@ -76,15 +86,20 @@ def plain(value):
     return str(value) if isinstance(value, date) else value
 
 
-@pytest.mark.parametrize("model", ["payment_features", "customer_daily", "terminal_daily"])
-@settings(max_examples=3, deadline=None, phases=[Phase.generate])  # each example is a second: too slow to shrink
+@pytest.mark.parametrize("model", FEATURES)
+@settings(
+    max_examples=3, deadline=None, phases=[Phase.generate]
+)  # each example is a second: too slow to shrink
 @given(bank=oracle.banks(max_payments=12))
 def test_googlesql_computes_the_same(googlesql, model, bank):
     days = bank.days[-40:]
-    expected = [{name: plain(value) for name, value in row.items()} for row in getattr(oracle, model)(bank, days)]
+    expected = [
+        {name: plain(value) for name, value in row.items()} for row in getattr(oracle, model)(bank, days)
+    ]
     columns = list(expected[0])
     shown = {"day": "CAST(day AS STRING)"} | {
-        name: f"UNIX_MICROS({name})" for name in ("occurred_at", "event_timestamp", "available_at", "last_payment_at")
+        name: f"UNIX_MICROS({name})"
+        for name in ("occurred_at", "event_timestamp", "available_at", "last_payment_at")
     }
     selected = ", ".join(shown.get(name, name) for name in columns)
     sql = Models("bigquery", inlined(bank), [str(day) for day in days]).sql(model)

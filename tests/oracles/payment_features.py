@@ -8,7 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-FIRST = datetime(2017, 2, 27, tzinfo=UTC)  # the windows cross the end of a month, and of a year that is not this one
+FIRST = datetime(
+    2017, 2, 27, tzinfo=UTC
+)  # the windows cross the end of a month, and of a year that is not this one
 DAY = timedelta(days=1)
 MICROSECOND = timedelta(microseconds=1)
 Row = dict[str, Any]
@@ -104,13 +106,19 @@ def terminal_daily(bank: Bank, days: Sequence[date]) -> list[Row]:
 def _first_reports(bank: Bank) -> dict[str, datetime]:
     first: dict[str, datetime] = {}
     for report in bank.fraud_reports:
-        first[report["payment_id"]] = min(report["reported_at"], first.get(report["payment_id"], report["reported_at"]))
+        first[report["payment_id"]] = min(
+            report["reported_at"], first.get(report["payment_id"], report["reported_at"])
+        )
     return first
 
 
 def _months(bank: Bank, key: str, days: Sequence[date]) -> list[tuple[str, date, list[Row]]]:
     entities = sorted({p[key] for p in bank.payments})
-    found = [(e, day, _within([p for p in bank.payments if p[key] == e], day, 30)) for e in entities for day in days]
+    found = [
+        (e, day, _within([p for p in bank.payments if p[key] == e], day, 30))
+        for e in entities
+        for day in days
+    ]
     return [(entity, day, month) for entity, day, month in found if month]
 
 
@@ -180,7 +188,9 @@ def banks(draw: st.DrawFn, max_payments: int = 40) -> Bank:
     def known(key: str, names: str) -> list[Row]:
         rows = {
             (name, day): {key: name, "x": draw(places), "y": draw(places), "day": FIRST.date() + day * DAY}
-            for name, day in draw(st.lists(st.tuples(st.sampled_from(names), st.integers(-5, 50)), max_size=6))
+            for name, day in draw(
+                st.lists(st.tuples(st.sampled_from(names), st.integers(-5, 50)), max_size=6)
+            )
         }
         return list(rows.values())
 

@@ -21,7 +21,9 @@ for days, arguments in json.loads(sys.argv[1]):
 """
 
 
-def start_dbt(warehouse: Path, *runs: tuple[Sequence[str], Sequence[str]], **variables: Any) -> subprocess.Popen[str]:
+def start_dbt(
+    warehouse: Path, *runs: tuple[Sequence[str], Sequence[str]], **variables: Any
+) -> subprocess.Popen[str]:
     """Start dbt, once for each (days, arguments), one after the other, in one process."""
     options = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--vars", json.dumps(variables)]
     environment: Mapping[str, str] = {

@@ -1,6 +1,6 @@
 """Renders the models of the dbt project without dbt's command line, as either engine would be given them."""
 
-import datetime
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,7 +50,7 @@ class Models:
             "return": give,
             "adapter": SimpleNamespace(dispatch=lambda name: context[f"{self.dialect}__{name}"]),
             "dbt": SimpleNamespace(type_bigint=lambda: _BIGINT[self.dialect]),
-            "modules": {"datetime": datetime},
+            "modules": {"datetime": dt},
             "model": {},
             "config": lambda **_: "",
             "var": lambda name, default=None: self.days if name == "days" else default,
@@ -58,8 +58,9 @@ class Models:
             "ref": lambda name: f"({self.sql(name)})",
             "source": lambda _, name: self.sources[name],
         }
+        kinds = {"macro", "materialization"}
         for path in sorted((PROJECT / "macros").glob("*.sql")):
-            for block in extract_toplevel_blocks(path.read_text(), {"macro", "materialization"}, collect_raw_data=False):
+            for block in extract_toplevel_blocks(path.read_text(), kinds, collect_raw_data=False):
                 if block.block_type_name == "macro":
                     macro = _Macro(block.block_name, block.full_block, f"macro.{block.block_name}")
                     context[block.block_name] = CallableMacroGenerator(macro, context)

@@ -7,26 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
+from dagster_dbt import DbtProject, dbt_assets
 
 from ml_platform.errors import MLPlatformError
-from ml_platform.orchestration.dbt.project import dbt_environment, dbt_executable, manifest_path, target_path
+from ml_platform.orchestration.dbt.project import dbt_environment, manifest_path, target_path
+from ml_platform.orchestration.dbt.resource import QuickDbtCliResource
 from ml_platform.orchestration.dbt.translator import VIEW, Translator
 from ml_platform.orchestration.recording import Recording
 from ml_platform.settings import Settings
 from ml_platform.warehouse.base import Warehouse
 
-__all__ = ["dbt_models", "dbt_resource", "ranges"]
-
-
-def dbt_resource(project: Path) -> DbtCliResource:
-    """The dbt command line on a project."""
-    return DbtCliResource(
-        project_dir=str(project),
-        profiles_dir=str(project),
-        dbt_executable=dbt_executable(),
-        global_config_flags=["--no-use-colors", "--no-version-check", "--no-send-anonymous-usage-stats"],
-    )
+__all__ = ["dbt_models", "ranges"]
 
 
 def dbt_models(folder: Path, settings: Settings) -> dg.AssetsDefinition:
@@ -44,30 +35,36 @@ def dbt_models(folder: Path, settings: Settings) -> dg.AssetsDefinition:
         pool="warehouse",
     )
     def models(
-        context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: dg.ResourceParam[Warehouse]
+        context: dg.AssetExecutionContext, dbt: QuickDbtCliResource, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[Any]:
         recording = Recording(context)
+        # Waits for whoever holds the warehouse, and says so; dbt itself would wait silently.
+        warehouse.table("SELECT 1")
+        results = target / "build" / "run_results.json"
+        results.unlink(missing_ok=True)
         variables = {
             "ML_PLATFORM_DAYS": " ".join(ranges(recording.days)),
             "ML_PLATFORM_WAREHOUSE_PATH": str(settings.warehouse_path),
-            "DBT_LOG_PATH": str(target / "logs"),
+            # From here dagster-dbt copies what is parsed already, so that the build need not parse it again.
+            "DBT_TARGET_PATH": str(target),
             "DO_NOT_TRACK": "1",
         }
         with dbt_environment(variables):
             build = dbt.cli(
                 ["build", "--exclude-resource-type", "unit_test"],
                 context=context,
-                target_path=target / "build",
+                target_path=results.parent,
                 raise_on_error=False,
             )
             events = list(build.stream())
         built = {name for event in events if isinstance(event, dg.Output) for name in [event.output_name]}
         _record(context, recording, warehouse, _keys(context, built))
         yield from events
+        log = results.with_name("dbt.log")
+        if not results.exists():  # dbt writes it last: it was killed, or failed before it began
+            raise MLPlatformError(f"dbt ended before it was done; the log is {log}; {build.get_error()}")
         if problems := _errors(build.get_artifact("run_results.json")):
-            raise MLPlatformError(
-                f"dbt could not build {', '.join(problems)}; the log is in {target / 'logs'}"
-            )
+            raise MLPlatformError(f"dbt could not build {', '.join(problems)}; the log is {log}")
 
     return models
 

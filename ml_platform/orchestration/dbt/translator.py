@@ -1,5 +1,6 @@
 """How a dbt model becomes an asset."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,12 +27,14 @@ class Translator(DagsterDbtTranslator):
         """The spec, with how far back a day of the model reads each upstream."""
         spec = super().get_asset_spec(manifest, unique_id, project)
         props = self.get_resource_props(manifest, unique_id)
-        return spec.replace_attributes(freshness_policy=DAILY).merge_attributes(
-            metadata={
-                READS: self._reads(manifest, props),
-                VIEW: props.get("config", {}).get("materialized") == "view",
-            }
-        )
+        if props["resource_type"] != "model":
+            return spec
+        view = props["config"]["materialized"] == "view"
+        return spec.replace_attributes(
+            freshness_policy=DAILY,
+            code_version=_code_version(manifest, props),
+            kinds=spec.kinds | {"view" if view else "table"},
+        ).merge_attributes(metadata={READS: self._reads(manifest, props), VIEW: view})
 
     def get_asset_key(self, dbt_resource_props: Props) -> dg.AssetKey:
         """``schema/name``, as the relation is called."""
@@ -68,3 +71,17 @@ class Translator(DagsterDbtTranslator):
 
 def _meta(props: Props) -> Props:
     return {**props.get("meta", {}), **props.get("config", {}).get("meta", {})}
+
+
+def _code_version(manifest: Props, props: Props) -> str:
+    """A digest of the model's code and of the project's own macros that it calls, directly or not."""
+    macros: dict[str, str] = {}
+    unread = list(props["depends_on"]["macros"])
+    while unread:
+        name = unread.pop()
+        macro = manifest["macros"].get(name)
+        if macro and macro["package_name"] == props["package_name"] and name not in macros:
+            macros[name] = macro["macro_sql"]
+            unread.extend(macro["depends_on"]["macros"])
+    text = "\0".join([props["raw_code"], *(macros[name] for name in sorted(macros))])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

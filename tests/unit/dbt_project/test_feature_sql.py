@@ -14,7 +14,14 @@ from support.dbt_sql import Models
 
 TIME, DAY, TEXT, NUMBER = pa.timestamp("us", tz="UTC"), pa.date32(), pa.string(), pa.float64()
 SCHEMAS = {
-    "payments": {"payment_id": TEXT, "occurred_at": TIME, "customer_id": TEXT, "terminal_id": TEXT, "amount": NUMBER, "day": DAY},
+    "payments": {
+        "payment_id": TEXT,
+        "occurred_at": TIME,
+        "customer_id": TEXT,
+        "terminal_id": TEXT,
+        "amount": NUMBER,
+        "day": DAY,
+    },
     "customers": {"customer_id": TEXT, "x": NUMBER, "y": NUMBER, "day": DAY},
     "terminals": {"terminal_id": TEXT, "x": NUMBER, "y": NUMBER, "day": DAY},
     "fraud_reports": {"payment_id": TEXT, "reported_at": TIME, "day": DAY},
@@ -28,10 +35,14 @@ def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def rows(warehouse: duckdb.DuckDBPyConnection, bank: oracle.Bank, model: str, days: list[date] | None) -> list[dict[str, Any]]:
+def rows(
+    warehouse: duckdb.DuckDBPyConnection, bank: oracle.Bank, model: str, days: list[date] | None
+) -> list[Any]:
     for name, schema in SCHEMAS.items():
         warehouse.register(name, pa.Table.from_pylist(getattr(bank, name), schema=pa.schema(schema)))
-    models = Models("duckdb", {name: name for name in SCHEMAS}, None if days is None else [str(day) for day in days])
+    models = Models(
+        "duckdb", {name: name for name in SCHEMAS}, None if days is None else [str(day) for day in days]
+    )
     return warehouse.sql(models.sql(model)).to_arrow_table().to_pylist()
 
 

@@ -1,0 +1,90 @@
+"""The dbt models as Dagster assets, built by the real dbt."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster_dbt import DbtCliResource
+from integration.test_dbt_project import day, load
+
+from ml_platform.orchestration.dbt.resource import QuickDbtCliResource
+from ml_platform.settings import Settings
+from resources.local import DuckDBResource
+
+DAYS = [day(n) for n in range(3)]
+
+
+@pytest.fixture
+def project(settings: Settings) -> dg.Definitions:
+    from assets.dbt.definitions import defs
+
+    settings.root.mkdir(parents=True)
+    load(settings.warehouse_path, payments=300, days=3)
+    warehouse = DuckDBResource(path=str(settings.warehouse_path), lock_timeout_seconds=10)
+    return dg.Definitions.merge(defs(), dg.Definitions(resources={"warehouse": warehouse}))
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        ephemeral.add_dynamic_partitions("days", DAYS)
+        yield ephemeral
+
+
+def build(project: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    tags = {"dagster/asset_partition_range_start": DAYS[0], "dagster/asset_partition_range_end": DAYS[-1]}
+    job = project.resolve_implicit_global_asset_job_def()
+    return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+
+
+def test_a_range_of_days_is_one_invocation_with_a_version_for_each_day(
+    project: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    result = build(project, instance)
+    assert result.success
+    checks = result.get_asset_check_evaluations()
+    assert len(checks) == len(project.resolve_asset_graph().asset_check_keys)
+    assert all(check.passed for check in checks)
+    events = [
+        event.step_materialization_data.materialization for event in result.get_asset_materialization_events()
+    ]
+    features = {
+        e.partition: e for e in events if e.asset_key == dg.AssetKey(["features", "payment_features"])
+    }
+    assert sorted(features) == DAYS
+    assert len({str(e.metadata["version"]) for e in features.values()}) == len(DAYS)
+    assert {e.metadata["dagster/partition_row_count"].value for e in features.values()} == {100}
+
+
+def test_a_dbt_that_cannot_begin_fails_the_run_although_the_last_one_succeeded(
+    project: dg.Definitions, instance: dg.DagsterInstance, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert build(project, instance).success
+    monkeypatch.setenv("DBT_TARGET", "nowhere")
+    result = build(project, instance)
+    assert not result.success
+    assert not result.get_asset_materialization_events()
+
+
+def test_dagster_dbt_still_has_what_is_left_out() -> None:
+    for name in ("_cli_version", "_initialize_dbt_core_adapter"):
+        assert hasattr(DbtCliResource, name)
+        assert name in vars(QuickDbtCliResource)
+
+
+def test_a_models_code_version_covers_its_macros(project: dg.Definitions, tmp_path: Path) -> None:
+    from ml_platform.orchestration.dbt.translator import _code_version
+
+    model = {
+        "package_name": "p",
+        "raw_code": "select {{ a() }}",
+        "depends_on": {"macros": ["a", "dbt.other"]},
+    }
+    macros = {
+        "a": {"package_name": "p", "macro_sql": "a", "depends_on": {"macros": ["b"]}},
+        "b": {"package_name": "p", "macro_sql": "b", "depends_on": {"macros": ["a"]}},
+    }
+    before = _code_version({"macros": macros}, model)
+    macros["b"]["macro_sql"] = "changed"
+    assert _code_version({"macros": macros}, model) != before
