@@ -3,8 +3,9 @@
 from typing import Any
 
 from ml_platform.features.newest import source_of
-from ml_platform.features.online.base import OnlineStore, Table
+from ml_platform.features.online.base import OnlineStore
 from ml_platform.features.online.columns import timestamp
+from ml_platform.features.online.records import Table
 from ml_platform.use_case import FeatureView, UseCase
 from ml_platform.warehouse.base import Warehouse
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from ml_platform.checks import CheckOutcome
 from ml_platform.features.comparison import Comparison
-from ml_platform.features.online.base import Record
 from ml_platform.features.online.columns import micros, timestamp
+from ml_platform.features.online.records import Record
 from ml_platform.use_case import FeatureView
 
 __all__ = ["guard_outcomes"]

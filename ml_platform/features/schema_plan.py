@@ -7,8 +7,9 @@ from typing import Literal
 import pyarrow as pa
 
 from ml_platform.features.newest import Source
-from ml_platform.features.online.base import OnlineStore, Record, Table
+from ml_platform.features.online.base import OnlineStore
 from ml_platform.features.online.columns import Column
+from ml_platform.features.online.records import Record, Table
 from ml_platform.use_case import FeatureView
 
 __all__ = ["Plan", "apply_plan", "plan_schema", "prepare"]

@@ -14,8 +14,9 @@ import pyarrow as pa
 from ml_platform.errors import ConflictError, StoreUnavailableError
 from ml_platform.features.comparison import Comparison
 from ml_platform.features.differences import Spool
-from ml_platform.features.online.base import Completed, Mark, OnlineStore, Record, Shipment
+from ml_platform.features.online.base import OnlineStore, Shipment
 from ml_platform.features.online.columns import micros
+from ml_platform.features.online.records import Completed, Mark, Record
 from ml_platform.features.pace import Pace
 from ml_platform.features.schema_plan import Plan, apply_plan
 from ml_platform.features.sync_state import state_key

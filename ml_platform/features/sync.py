@@ -18,8 +18,9 @@ from ml_platform.errors import CheckFailedError
 from ml_platform.features.differences import Spool, compare, open_base
 from ml_platform.features.guards import guard_outcomes
 from ml_platform.features.newest import Source, source_of
-from ml_platform.features.online.base import OnlineStore, Record, Table
+from ml_platform.features.online.base import OnlineStore
 from ml_platform.features.online.columns import micros
+from ml_platform.features.online.records import Record, Table
 from ml_platform.features.pace import Pace
 from ml_platform.features.parity import parity
 from ml_platform.features.schema_plan import Plan, plan_schema

@@ -14,7 +14,8 @@ from support.cassandra_fixtures import settings_of
 from support.online import Bench, bench, customer, day
 
 from ml_platform.errors import ConfigurationError, ConflictError, DataError, LockTimeoutError, NotFoundError
-from ml_platform.features.online.base import OnlineStore, Record
+from ml_platform.features.online.base import OnlineStore
+from ml_platform.features.online.records import Record
 from ml_platform.features.online.sqlite import SQLiteOnlineStore
 from ml_platform.features.parity import parity
 from ml_platform.features.schema_plan import prepare

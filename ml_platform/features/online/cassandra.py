@@ -17,16 +17,7 @@ from cassandra.cluster import PreparedStatement, Session
 from cassandra.pool import Host
 
 from ml_platform.errors import ConflictError, SchemaMismatchError
-from ml_platform.features.online.base import (
-    Key,
-    Mark,
-    OnlineStore,
-    Record,
-    Shipment,
-    StoredRow,
-    Table,
-    TableReader,
-)
+from ml_platform.features.online.base import Key, OnlineStore, Shipment, StoredRow, TableReader
 from ml_platform.features.online.cassandra_lease import Lease
 from ml_platform.features.online.cassandra_reads import Reader
 from ml_platform.features.online.cassandra_session import (
@@ -41,6 +32,7 @@ from ml_platform.features.online.cassandra_settings import CassandraSettings
 from ml_platform.features.online.cassandra_values import cells, cql_type, decoder, key_encoder
 from ml_platform.features.online.cassandra_writes import BatchWriter
 from ml_platform.features.online.columns import Column
+from ml_platform.features.online.records import Mark, Record, Table
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,11 +9,12 @@ from cassandra.cluster import NoHostAvailable, PreparedStatement, ResponseFuture
 from cassandra.connection import ConnectionException
 from cassandra.util import Date
 
-from ml_platform.features.online.base import Key, StoredRow, Table, TableReader
+from ml_platform.features.online.base import Key, StoredRow, TableReader
 from ml_platform.features.online.cassandra_session import READ, TRANSIENT, explained
 from ml_platform.features.online.cassandra_settings import CassandraSettings
 from ml_platform.features.online.cassandra_values import decoder, key_encoder
 from ml_platform.features.online.columns import Column
+from ml_platform.features.online.records import Table
 
 __all__ = ["Reader"]
 

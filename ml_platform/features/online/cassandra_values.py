@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from cassandra.cqltypes import DecimalType
 from cassandra.util import Date
 
-from ml_platform.features.online.base import Key, Table, check_key
+from ml_platform.features.online.base import Key, check_key
 from ml_platform.features.online.columns import Column, micros, timestamp
+from ml_platform.features.online.records import Table
 
 __all__ = ["cells", "cql_type", "decoder", "key_encoder"]
 

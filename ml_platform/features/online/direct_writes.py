@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ml_platform.errors import ConfigurationError, NotFoundError
-from ml_platform.features.online.base import Key, OnlineStore, Shipment, Table
+from ml_platform.features.online.base import Key, OnlineStore, Shipment
+from ml_platform.features.online.records import Table
 from ml_platform.use_case import FeatureView
 
 if TYPE_CHECKING:

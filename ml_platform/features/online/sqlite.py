@@ -5,7 +5,6 @@ whatever the column, so a NaN is kept as the text ``NaN`` and its row marked. A 
 with a null event time.
 """
 
-import asyncio
 import contextlib
 import fcntl
 import logging
@@ -18,18 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.errors import ConflictError, LockTimeoutError, NotFoundError, StoreUnavailableError
-from ml_platform.features.online.base import (
-    Key,
-    OnlineStore,
-    Record,
-    Shipment,
-    StoredRow,
-    Table,
-    TableReader,
-)
+from ml_platform.errors import ConflictError, LockTimeoutError, StoreUnavailableError
+from ml_platform.features.online.base import Key, OnlineStore, Shipment, StoredRow, TableReader
 from ml_platform.features.online.columns import Column
-from ml_platform.features.online.sqlite_values import decoder, key_encoder, to_sql
+from ml_platform.features.online.records import Record, Table
+from ml_platform.features.online.sqlite_reads import Reader
+from ml_platform.features.online.sqlite_values import decoder, key_encoder, quoted, to_sql
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,17 +40,12 @@ _BATCH_SIZES = (
     256,
     1024,
 )  # few statements serve any number of keys: a list is padded with its last key
-_INLINE_KEYS = 32  # fewer keys are read faster than a thread is woken
 
 
 def _affinity(column: Column) -> str:
     if column.kind.startswith(("int", "timestamp")):
         return "INTEGER"
     return _AFFINITIES.get(column.kind, "")
-
-
-def _names(columns: Sequence[Column]) -> list[str]:
-    return [f'"{column.name}"' for column in columns]
 
 
 class SQLiteOnlineStore(OnlineStore):
@@ -90,7 +78,7 @@ class SQLiteOnlineStore(OnlineStore):
         except sqlite3.Error as error:
             if "no such table" in str(error):
                 return Record(view)
-            raise self._unavailable(error) from error
+            raise self.unavailable(error) from error
         return _with_revision(Record.from_json(found[0]), found[1]) if found else Record(view)
 
     def replace_record(self, old: Record, new: Record) -> Record:
@@ -146,7 +134,7 @@ class SQLiteOnlineStore(OnlineStore):
 
     def create_table(self, table: Table) -> None:
         """See the contract."""
-        keys = ", ".join(_names(table.keys))
+        keys = ", ".join(quoted(table.keys))
         columns = [f'"{c.name}" {_affinity(c)} NOT NULL' for c in table.keys]
         columns += ["event_timestamp INTEGER", "_version INTEGER NOT NULL", "_nan INTEGER"]
         columns += [f'"{c.name}" {_affinity(c)}' for c in table.features]
@@ -173,7 +161,7 @@ class SQLiteOnlineStore(OnlineStore):
 
     def put(self, table: Table, shipment: Shipment) -> None:
         """See the contract; one transaction."""
-        keys, features = _names(table.keys), _names(table.features)
+        keys, features = quoted(table.keys), quoted(table.features)
         columns = [*keys, "event_timestamp", "_version", "_nan", *features]
         settings = ", ".join(f"{c} = excluded.{c}" for c in columns[len(keys) :])
         sql = (
@@ -192,8 +180,8 @@ class SQLiteOnlineStore(OnlineStore):
 
     def remove(self, table: Table, keys: "pa.RecordBatch", versions: "np.ndarray[Any, Any]") -> None:
         """See the contract; one transaction."""
-        names = _names(table.keys)
-        emptied = ", ".join(f"{c} = NULL" for c in ["event_timestamp", "_nan", *_names(table.features)])
+        names = quoted(table.keys)
+        emptied = ", ".join(f"{c} = NULL" for c in ["event_timestamp", "_nan", *quoted(table.features)])
         sql = (
             f'INSERT INTO "{table.name}" ({", ".join([*names, "_version"])}) VALUES'
             f" ({', '.join('?' * (len(names) + 1))})"
@@ -207,12 +195,12 @@ class SQLiteOnlineStore(OnlineStore):
 
     def reader(self, table: Table, features: Sequence[Column]) -> TableReader:
         """See the contract."""
-        return _Reader(self, table, features)
+        return Reader(self.connection, self.unavailable, table, features)
 
     def versions(self, table: Table, keys: Sequence[Key]) -> list[int | None]:
         """See the contract; a deleted row still has its version."""
         encode = key_encoder(table)
-        where = " AND ".join(f"{name} = ?" for name in _names(table.keys))
+        where = " AND ".join(f"{name} = ?" for name in quoted(table.keys))
         connection = self.connection()
         sql = f'SELECT _version FROM "{table.name}" WHERE {where}'
         found = [connection.execute(sql, encode(key)).fetchone() for key in keys]
@@ -221,7 +209,7 @@ class SQLiteOnlineStore(OnlineStore):
     def scan(self, table: Table) -> Iterator[tuple[Key, StoredRow]]:
         """See the contract; in the order of the keys."""
         decode, decode_key = decoder(table.features), decoder(table.keys)
-        columns = ", ".join([*_names(table.keys), "event_timestamp", "_nan", *_names(table.features)])
+        columns = ", ".join([*quoted(table.keys), "event_timestamp", "_nan", *quoted(table.features)])
         width = len(table.keys)
         connection = self._connect()
         try:
@@ -262,7 +250,7 @@ class SQLiteOnlineStore(OnlineStore):
             )  # fmt: skip
             connection.execute("PRAGMA mmap_size = 268435456")
         except sqlite3.Error as error:
-            raise self._unavailable(error) from error
+            raise self.unavailable(error) from error
         return connection
 
     @contextlib.contextmanager
@@ -285,64 +273,15 @@ class SQLiteOnlineStore(OnlineStore):
                 connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise self._unavailable(error) from error
+            raise self.unavailable(error) from error
 
-    def _unavailable(self, error: sqlite3.Error) -> StoreUnavailableError:
+    def unavailable(self, error: sqlite3.Error) -> StoreUnavailableError:
+        """The platform's error for one of SQLite's."""
         return StoreUnavailableError(
             f"the online store {self.path} cannot be used: {error}; check that the file may be read and"
             " written,"
             " or remove it and sync again"
         )
-
-
-class _Reader(TableReader):
-    def __init__(self, store: SQLiteOnlineStore, table: Table, features: Sequence[Column]) -> None:
-        self._store = store
-        self._table = table
-        self._encode = key_encoder(table)
-        self._decode = decoder(features)
-        keys = _names(table.keys)
-        columns = ", ".join(["event_timestamp", "_nan", *_names(features)])
-        where = " AND ".join(f"{name} = ?" for name in keys)
-        self._one = f'SELECT {columns} FROM "{table.name}" WHERE {where}'
-        self._many = f'SELECT {keys[0]}, {columns} FROM "{table.name}" WHERE {keys[0]} IN '
-        self._single = len(keys) == 1
-
-    def get(self, keys: Sequence[Key]) -> list[StoredRow | None]:
-        try:
-            if self._single and len(keys) > 1:
-                return self._get_many(keys)
-            execute, encode, decode = self._store.connection().execute, self._encode, self._decode
-            found: list[StoredRow | None] = []
-            for key in keys:
-                row = execute(self._one, encode(key)).fetchone()
-                if row is None or row[0] is None:
-                    found.append(None)
-                else:
-                    found.append(StoredRow(row[0], decode(row[2:], row[1])))
-        except sqlite3.Error as error:
-            if "no such" in str(error):
-                raise NotFoundError(f"online table {self._table.name}: {error}; it was dropped") from error
-            raise self._store._unavailable(error) from error  # noqa: SLF001 (one subject, one module)
-        return found
-
-    async def get_async(self, keys: Sequence[Key]) -> list[StoredRow | None]:
-        if len(keys) <= _INLINE_KEYS:
-            return self.get(keys)
-        return await asyncio.to_thread(self.get, keys)
-
-    def _get_many(self, keys: Sequence[Key]) -> list[StoredRow | None]:
-        encode, decode, execute = self._encode, self._decode, self._store.connection().execute
-        encoded = [encode(key)[0] for key in keys]
-        found: dict[Any, StoredRow] = {}
-        for start in range(0, len(encoded), _BATCH_SIZES[-1]):
-            part = encoded[start : start + _BATCH_SIZES[-1]]
-            size = next(size for size in _BATCH_SIZES if size >= len(part))
-            part += part[-1:] * (size - len(part))
-            for row in execute(f"{self._many}({','.join('?' * size)})", part):
-                if row[1] is not None:
-                    found[row[0]] = StoredRow(row[1], decode(row[3:], row[2]))
-        return [found.get(key) for key in encoded]
 
 
 def _with_revision(record: Record, revision: int) -> Record:

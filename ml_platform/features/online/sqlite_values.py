@@ -6,16 +6,22 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.features.online.base import Key, Table, check_key
+from ml_platform.features.online.base import Key, check_key
 from ml_platform.features.online.columns import Column, micros, timestamp
+from ml_platform.features.online.records import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["decoder", "key_encoder", "to_sql"]
+__all__ = ["decoder", "key_encoder", "quoted", "to_sql"]
 
 _NAN = "NaN"
 _EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
+
+
+def quoted(columns: Sequence[Column]) -> list[str]:
+    """The names of columns, in quotes."""
+    return [f'"{column.name}"' for column in columns]
 
 
 def to_sql(column: Column, values: "pa.Array", marks: list[int | None]) -> list[Any]:
