@@ -11,8 +11,9 @@ from rich.table import Table
 from ml_platform.cli.project import load_platform
 from ml_platform.errors import DataError, NotFoundError
 from ml_platform.features.describing import describe as describe_view
-from ml_platform.features.online.base import Key, OnlineStore, Record
+from ml_platform.features.online.base import Key, OnlineStore
 from ml_platform.features.online.columns import parse_text, timestamp
+from ml_platform.features.online.records import Record
 from ml_platform.features.parity import diff as compare
 from ml_platform.use_case import FeatureView
 
