@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from ml_platform.cli.project import load_platform
+from ml_platform.errors import NotFoundError
 from ml_platform.events.base import EventLog, Record
 
 __all__ = ["events"]
@@ -30,7 +31,13 @@ def tail(
     if topic is None:
         for name, count in log.topics().items():
             console.print(f"{name}  {count:,} events")
+        if not log.topics():
+            console.print("nothing has been published yet; `ml-platform run` publishes predictions")
         return
+    if not follow and topic not in log.topics():
+        raise NotFoundError(
+            f"there is no topic {topic!r}; there are: {', '.join(log.topics()) or 'none yet'}"
+        )
     last = log.tail(topic, lines)
     _print(console, last)
     if follow:

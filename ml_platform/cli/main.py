@@ -30,7 +30,7 @@ def _options(
         bool, typer.Option("--traceback", help="Show Python's traceback when a command fails.")
     ] = False,
 ) -> None:
-    """``--traceback`` is looked for by :func:`main`, which must know of it when parsing itself fails."""
+    """Here for the help; :func:`main` looks for it, and must know of it when parsing itself fails."""
 
 
 app.command()(run)
@@ -44,11 +44,31 @@ for _command in importlib.metadata.entry_points(group="ml_platform.commands"):
 
 
 def main() -> None:
-    """Run a command; what goes wrong is one line on standard error, and a non-zero exit."""
+    """Run a command; what goes wrong is one line on standard error, and a non-zero exit.
+
+    ``--traceback`` is taken anywhere, for a person adds it behind the command that has just failed.
+    """
+    traceback = "--traceback" in sys.argv
     try:
-        app()
-    except (MLPlatformError, ValidationError) as error:
-        if "--traceback" in sys.argv:
+        app(args=[argument for argument in sys.argv[1:] if argument != "--traceback"])
+    except Exception as error:
+        if traceback:
             raise
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 (this is the command line)
+        print(f"error: {_one_line(error)}", file=sys.stderr)  # noqa: T201 (this is the command line)
         sys.exit(1)
+
+
+def _one_line(error: BaseException) -> str:
+    chain, cause = [error], error.__cause__
+    while cause is not None:
+        chain, cause = [*chain, cause], cause.__cause__
+    for ours in chain:  # Dagster wraps what is raised while it loads definitions
+        if isinstance(ours, MLPlatformError):
+            return str(ours)
+    if isinstance(error, ValidationError) and error.title == "Settings":
+        return "; ".join(
+            f"ML_PLATFORM_{'__'.join(map(str, wrong['loc'])).upper()}={wrong['input']!r}: {wrong['msg']}"
+            for wrong in error.errors()
+        )
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first} (this is not expected; --traceback shows where)"
