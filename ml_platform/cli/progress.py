@@ -1,5 +1,6 @@
 """Shows, on a terminal, what an update is doing."""
 
+import logging
 from types import TracebackType
 from typing import Self
 
@@ -12,15 +13,20 @@ __all__ = ["RunProgress"]
 
 
 class RunProgress:
-    """A line for each finished step and a spinner for the one that runs; without a terminal, the lines alone."""
+    """A line for each finished step and a spinner for the one that runs; without a terminal, the lines alone.
+
+    What the library warns of (a lock that is waited for) is shown as it happens.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._status: Status | None = None
         self._days: dict[str, int] = {}
         self._names: dict[str, dict[str, None]] = {}
+        self._log = _Shown(self)
 
     def __enter__(self) -> Self:
+        logging.getLogger("ml_platform").addHandler(self._log)
         if self._console.is_terminal:
             self._status = self._console.status("planning …")
             self._status.start()
@@ -29,6 +35,7 @@ class RunProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        logging.getLogger("ml_platform").removeHandler(self._log)
         if self._status is not None:
             self._status.stop()
 
@@ -38,6 +45,10 @@ class RunProgress:
             self._status.update(text)
         else:
             self._console.print(f"  {text}", style="dim", highlight=False)
+
+    def tell(self, text: str, style: str) -> None:
+        """Show something that stays."""
+        self._console.print(f"  {text}", style=style, markup=False, highlight=False)
 
     def __call__(self, event: dg.DagsterEvent) -> None:
         """Take note of a Dagster event."""
@@ -67,3 +78,14 @@ class RunProgress:
             else step
         )
         return f"{shown}, {days} day{'s' * (days != 1)}" if days else shown
+
+
+class _Shown(logging.Handler):
+    """Shows log records between the lines of progress."""
+
+    def __init__(self, progress: RunProgress) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._progress.tell(record.getMessage(), "yellow" if record.levelno >= logging.WARNING else "dim")

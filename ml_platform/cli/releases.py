@@ -9,6 +9,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 
 from ml_platform.cli.project import load_platform
+from ml_platform.errors import NotFoundError
 from ml_platform.models.releases import Registry
 from ml_platform.orchestration.platform import Platform
 from ml_platform.storage.base import ObjectStore
@@ -64,6 +65,8 @@ def show(
     platform = load_platform()
     name, registry = platform.use_case(use_case).name, _registry(platform)
     current = registry.promotion(name)
+    if version is None and current is None:
+        raise NotFoundError(f"{name} has no release yet; run `ml-platform run`")
     wanted = version or (current.version if current else "")
     Console().print(Markdown(registry.card(name, wanted)))
 

@@ -28,9 +28,17 @@ def print_failures(console: Console, report: Report) -> None:
                 f"[{colour}]check {check.check_name} of {check.asset_key.to_user_string()} failed[/]: ",
                 end="",
             )
-            console.print(check.description or "", markup=False, highlight=False)
+            console.print(_said(check), markup=False, highlight=False)
     for key, reason in sorted(report.waiting.items()):
         console.print(f"[yellow]{key.to_user_string()}[/] {reason}")
+    if report.stopped:
+        console.print("[red]stopped[/]: nothing more was tried, as it would have waited for the same lock")
+
+
+def _said(check: dg.AssetCheckEvaluation) -> str:
+    """A check's description; dbt's tests have none, but say how many rows they found."""
+    rows = check.metadata.get("dagster_dbt/failed_row_count")
+    return check.description or (f"{rows.value} rows" if rows else "see its metadata in the UI")
 
 
 def print_summary(

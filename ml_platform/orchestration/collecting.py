@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 from dagster import DagsterEventType
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from ml_platform.errors import DataError, LockTimeoutError, MLPlatformError
 

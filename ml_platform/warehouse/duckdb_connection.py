@@ -21,6 +21,7 @@ _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _DAMAGED = ("not a valid DuckDB database", "Could not read enough bytes", "Corrupt database file")
 FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 1.0
+FIRST_REPORT_AFTER_SECONDS = 1.0
 REPORT_EVERY_SECONDS = 10.0
 
 
@@ -62,7 +63,7 @@ def _connect(path: Path, lock_timeout_seconds: float) -> Any:  # noqa: ANN401 (d
     if not path.exists():
         _create(path)
     started = time.monotonic()
-    reported, pause = -REPORT_EVERY_SECONDS, FIRST_PAUSE_SECONDS
+    report_at, pause = FIRST_REPORT_AFTER_SECONDS, FIRST_PAUSE_SECONDS
     while True:
         try:
             with _CONNECTING:
@@ -81,15 +82,15 @@ def _connect(path: Path, lock_timeout_seconds: float) -> Any:  # noqa: ANN401 (d
                     f"{path} is still held by {holder} after {waited:.0f} s; close that program's connection "
                     f"(in a notebook: connection.close() or restart the kernel) or end it, and run again"
                 ) from error
-            if waited - reported >= REPORT_EVERY_SECONDS:
-                _LOG.info(
+            if waited >= report_at:
+                _LOG.warning(
                     "waiting for %s: held by %s (%.0f s of %.0f s)",
                     path,
                     holder,
                     waited,
                     lock_timeout_seconds,
                 )
-                reported = waited
+                report_at = waited + REPORT_EVERY_SECONDS
         time.sleep(min(pause, max(lock_timeout_seconds - waited, 0.0)))
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
