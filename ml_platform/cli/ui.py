@@ -33,8 +33,10 @@ def ui(
         if mlflow_port
         else settings.mlflow_ui_url,
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     here = Path(sys.executable).parent
+    environment.setdefault("PYTHONWARNINGS", "ignore")  # they are about our code, not about the person's data
     commands = [[str(here / "dagster"), "dev", "-h", "127.0.0.1", "-p", str(port), "-w", "workspace.yaml"]]
     if mlflow_port:
         store = [
@@ -61,6 +63,8 @@ def ui(
 def _run_together(commands: list[list[str]], environment: dict[str, str]) -> int:
     """Run servers until one ends or this process is told to stop; then end the others."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Started in the background, this process ignores interrupts; a server that inherited that could not be ended.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     servers = [subprocess.Popen(command, env=environment) for command in commands]  # noqa: S603 (our own programs)
     try:
         return servers[0].wait()

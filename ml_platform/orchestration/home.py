@@ -23,6 +23,7 @@ _DAGSTER_YAML = {
         "config": {"base_dir": {"env": "DAGSTER_HOME"}},
     },
     "telemetry": {"enabled": False},
+    "nux": {"enabled": False},
     "concurrency": {"pools": {"default_limit": 1, "granularity": "op"}, "runs": {"max_concurrent_runs": 2}},
     "run_monitoring": {"enabled": True, "free_slots_after_run_end_seconds": 0},
     "run_retries": {"enabled": False},
