@@ -15,7 +15,7 @@ from ml_platform.models.versions import code_version, files_digest, library_vers
 from ml_platform.orchestration.checks import Checks
 from ml_platform.orchestration.conditions import when_stale
 from ml_platform.orchestration.naming import Materialized, common
-from ml_platform.orchestration.pictures import picture
+from ml_platform.orchestration.pictures import pictures
 from ml_platform.orchestration.recording import Recording
 from ml_platform.orchestration.staleness import digest
 from ml_platform.storage.base import ObjectStore
@@ -93,9 +93,9 @@ def model_asset(use_case: UseCase) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             metadata={
                 "MLflow run": dg.MetadataValue.url(mlflow_ui.rstrip("/") + found.run_path),
+                "plots": pictures(found.plots),
                 "trained": "now" if found.created else "before: answered from the run that exists",
                 **_facts(found),
-                **{name: picture(png) for name, png in found.plots.items()},
             },
             check_results=checks.results(found.gates),
         )
@@ -119,6 +119,7 @@ def _recipe(use_case: UseCase) -> str:
 def _facts(found: Candidate) -> dict[str, Any]:
     (train_start, train_end), (test_start, test_end) = found.train_window, found.test_window
     return {
+        "figures": dg.MetadataValue.md(_table(found)),
         "training window": f"{train_start:%Y-%m-%d} to {train_end:%Y-%m-%d}",
         "test window": f"{test_start:%Y-%m-%d} to {test_end:%Y-%m-%d}",
         "run_id": found.run_id,
@@ -126,7 +127,6 @@ def _facts(found: Candidate) -> dict[str, Any]:
         "metrics": dg.MetadataValue.json(dict(found.metrics)),
         "spread over folds": dg.MetadataValue.json(found.report["spread"]),
         "baselines": dg.MetadataValue.json({name: dict(values) for name, values in found.baselines.items()}),
-        "figures": dg.MetadataValue.md(_table(found)),
         **{name: float(value) for name, value in found.metrics.items()},
     }
 

@@ -12,7 +12,7 @@ from ml_platform.orchestration.calendar import end_of
 from ml_platform.orchestration.checks import Checks
 from ml_platform.orchestration.conditions import when_stale
 from ml_platform.orchestration.naming import DAILY, Materialized, asset_key, common, declaration_version
-from ml_platform.orchestration.pictures import picture
+from ml_platform.orchestration.pictures import pictures
 from ml_platform.orchestration.recording import Recording
 from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import UseCase
@@ -75,7 +75,7 @@ def performance_asset(use_case: UseCase) -> dg.AssetsDefinition:
         recording.finish(key, recording.derived_version(key, None))
         return dg.MaterializeResult(
             metadata={
-                "performance": picture(performance_plot(found)),
+                "plots": pictures({"performance": performance_plot(found)}),
                 "rows judged": sum(day.rows for day in found.days),
                 "rows left out (in sample)": found.in_sample,
                 **{name: float(value) for name, value in found.metrics.items()},
