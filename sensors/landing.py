@@ -1,20 +1,41 @@
 """Watches the landing folder: new days extend the calendar, new or changed files are loaded."""
 
-from collections import defaultdict
+import json
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
+from dagster import DagsterRunStatus, RunsFilter
 
-from ml_platform.orchestration.calendar import calendar, extend_calendar
+from ml_platform.orchestration.alerting import MAY_FAIL_TAG
+from ml_platform.orchestration.calendar import calendar, extend_calendar, range_tags, ranges
 from ml_platform.orchestration.ledger import Ledger
 from ml_platform.orchestration.nodes import nodes_of
 from ml_platform.orchestration.platform import Platform
 from ml_platform.orchestration.staleness import Staleness, digest
 
-__all__ = ["landing_sensor"]
+__all__ = ["LANDING_TAG", "landing_sensor", "next_ranges"]
+
+LANDING_TAG = "ml_platform/landing"
+"""Run tag of runs that load what landed."""
+
+_UNFINISHED = [
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+
+Asked = dict[str, tuple[str, int]]
+"""Day to the digest of its files when they were last asked for, and in a range of how many days that was."""
 
 
 def landing_sensor(platform: Platform) -> dg.SensorDefinition:
-    """Requests a run for each day whose files are new or changed since they were loaded."""
+    """Requests a run for each range of days whose files are new or changed since they were loaded.
+
+    A range that fails is asked for again by halves, so that one bad file does not hold up the rest; a day that
+    failed alone waits for other files.
+    """
     raw = list(platform.externals)
 
     @dg.sensor(
@@ -25,29 +46,67 @@ def landing_sensor(platform: Platform) -> dg.SensorDefinition:
     )
     def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         added = extend_calendar(context.instance, platform.landing_days())
-        externals = platform.externals
-        definitions = platform.definitions.resolve_asset_graph().assets_defs
-        nodes = {
-            key: node for key, node in nodes_of(list(definitions), externals).items() if key in externals
-        }
-        stale = Staleness(nodes, Ledger(context.instance), calendar(context.instance)).stale
-        wanted: dict[str, dict[dg.AssetKey, str]] = defaultdict(dict)
-        for key, days in stale.items():
-            for day in days:
-                if day is not None:
-                    wanted[day][key] = externals[key](day) or ""
-        if not wanted:
-            return dg.SkipReason("every day that landed is loaded")
-        requests = [
-            dg.RunRequest(
-                # The same files are asked for once: a day that was refused waits for other files.
-                run_key=f"{day} {digest(sorted((k.to_user_string(), f) for k, f in files.items()))}",
-                asset_selection=sorted(files),
-                partition_key=day,
+        loading = RunsFilter(tags={LANDING_TAG: "load"}, statuses=_UNFINISHED)
+        if at_work := context.instance.get_runs(loading, limit=1):
+            return dg.SkipReason(f"run {at_work[0].run_id} is loading")
+        stale = _stale(platform, context.instance)
+        files = {day: digest(sorted(inputs.values())) for day, inputs in stale.items()}
+        asked: Asked = {day: (was[0], was[1]) for day, was in json.loads(context.cursor or "{}").items()}
+        order = calendar(context.instance)
+        requests = []
+        for days in next_ranges(files, asked, order):
+            asked |= {day: (files[day], len(days)) for day in days}
+            requests.append(_request(days, sorted({key for day in days for key in stale[day]})))
+        asked = {day: was for day, was in asked.items() if day in files}
+        if not requests:
+            waiting = f"{len(files)} days could not be loaded and wait for other files"
+            return dg.SensorResult(
+                skip_reason=waiting if files else "every day that landed is loaded", cursor=json.dumps(asked)
             )
-            for day, files in sorted(wanted.items())
-        ]
-        context.log.info("%d days added to the calendar, %d to load", len(added), len(requests))
-        return dg.SensorResult(run_requests=requests)
+        context.log.info("%d days added to the calendar, %d to load", len(added), len(files))
+        return dg.SensorResult(run_requests=requests, cursor=json.dumps(asked))
 
     return landing
+
+
+def next_ranges(files: Mapping[str, str], asked: Asked, order: Sequence[str]) -> Iterator[list[str]]:
+    """The ranges of days to ask for now.
+
+    Args:
+        files: stale day to a digest of its files.
+        asked: what was asked for before.
+        order: the calendar.
+    """
+    fresh = [day for day in order if day in files and asked.get(day, ("", 0))[0] != files[day]]
+    yield from ranges(fresh, order)
+    again: dict[int, list[str]] = {}
+    for day in order:
+        if day in files and day not in fresh and asked[day][1] > 1:
+            again.setdefault(asked[day][1], []).append(day)
+    for size, days in again.items():
+        half = (size + 1) // 2
+        for together in ranges(days, order):
+            yield from (together[i : i + half] for i in range(0, len(together), half))
+
+
+def _stale(platform: Platform, instance: dg.DagsterInstance) -> dict[str, dict[dg.AssetKey, str]]:
+    """Stale day to its raw assets and what each would be made from."""
+    externals = platform.externals
+    definitions = list(platform.definitions.resolve_asset_graph().assets_defs)
+    nodes = {key: node for key, node in nodes_of(definitions, externals).items() if key in externals}
+    state = Staleness(nodes, Ledger(instance), calendar(instance))
+    found: dict[str, dict[dg.AssetKey, str]] = {}
+    for key, days in sorted(state.stale.items()):
+        for day in sorted(day for day in days if day is not None):
+            found.setdefault(day, {})[key] = state.inputs(key, day)
+    return found
+
+
+def _request(days: Sequence[str], keys: Sequence[dg.AssetKey]) -> dg.RunRequest:
+    tags = {LANDING_TAG: "load"}
+    if len(days) == 1:
+        return dg.RunRequest(asset_selection=keys, partition_key=days[0], tags=tags)
+    # Its halves are asked for should it fail: only a day that fails alone is worth an alert.
+    return dg.RunRequest(
+        asset_selection=keys, tags=tags | range_tags(days[0], days[-1]) | {MAY_FAIL_TAG: "true"}
+    )

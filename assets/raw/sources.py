@@ -36,6 +36,8 @@ def place_rules() -> Any:  # noqa: ANN401
     return pa.DataFrameSchema({"x": coordinate(), "y": coordinate()})
 
 
+_OWNER = "team:payments"
+
 _PLACE = {
     "x": RawColumn(
         kind="number", nullable=True, required=False, description="Kilometres east of the map's corner."
@@ -47,6 +49,7 @@ _PLACE = {
 
 PAYMENTS = RawSource(
     name="payments",
+    owner=_OWNER,
     description="Card payments; the folder's day is the UTC day of occurred_at.",
     columns={
         "payment_id": RawColumn(kind="identifier"),
@@ -63,6 +66,7 @@ PAYMENTS = RawSource(
 
 CUSTOMERS = RawSource(
     name="customers",
+    owner=_OWNER,
     description="New and changed customers, on the day on which they became known.",
     columns={"customer_id": RawColumn(kind="identifier"), **_PLACE},
     unique="customer_id",
@@ -72,6 +76,7 @@ CUSTOMERS = RawSource(
 
 TERMINALS = RawSource(
     name="terminals",
+    owner=_OWNER,
     description="New and changed terminals, on the day on which they became known.",
     columns={"terminal_id": RawColumn(kind="identifier"), **_PLACE},
     unique="terminal_id",
@@ -81,6 +86,7 @@ TERMINALS = RawSource(
 
 FRAUD_REPORTS = RawSource(
     name="fraud_reports",
+    owner=_OWNER,
     description="Payments reported as fraud; the folder's day is the UTC day of reported_at. "
     "The first report of a payment counts; the payment itself may arrive later, or never.",
     columns={

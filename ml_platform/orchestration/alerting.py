@@ -7,7 +7,10 @@ import dagster as dg
 from ml_platform.monitoring.alerts.base import Alert
 from ml_platform.orchestration.platform import Platform
 
-__all__ = ["assets_of_step", "check_alert", "failure_alert"]
+__all__ = ["MAY_FAIL_TAG", "assets_of_step", "check_alert", "failure_alert"]
+
+MAY_FAIL_TAG = "ml_platform/may_fail"
+"""Run tag of runs whose failure is dealt with by whoever started them, and raises no alert."""
 
 
 def failure_alert(platform: Platform, key: dg.AssetKey, error: str, run_id: str) -> Alert:

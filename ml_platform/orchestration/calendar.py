@@ -1,11 +1,12 @@
 """The calendar of daily assets: its days come from the data, never from the clock."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 
 import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
-__all__ = ["DAYS", "calendar", "end_of", "extend_calendar"]
+__all__ = ["DAYS", "calendar", "end_of", "extend_calendar", "range_tags", "ranges"]
 
 DAYS = dg.DynamicPartitionsDefinition(name="days")
 
@@ -39,3 +40,20 @@ def extend_calendar(instance: dg.DagsterInstance, days: Iterable[date]) -> list[
 def end_of(day: str) -> datetime:
     """The end of a day: 00:00 UTC of the next."""
     return datetime.fromisoformat(f"{day}T00:00:00+00:00") + timedelta(days=1)
+
+
+def ranges(days: Iterable[str], order: Sequence[str]) -> list[list[str]]:
+    """Split days into runs of days without a gap in the calendar ``order``."""
+    position = {day: i for i, day in enumerate(order)}
+    found: list[list[str]] = []
+    for day in sorted(days, key=position.__getitem__):
+        if found and position[day] == position[found[-1][-1]] + 1:
+            found[-1].append(day)
+        else:
+            found.append([day])
+    return found
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """Tags of one run over a range of days, ends included."""
+    return {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}

@@ -61,14 +61,24 @@ def _when(condition: dg.AutomationCondition[dg.AssetKey], label: str) -> dg.Auto
     return (
         condition
         & ~dg.AutomationCondition.in_progress()
-        & ~dg.AutomationCondition.execution_failed()
+        & (~dg.AutomationCondition.execution_failed() | _upstream_made_since_the_attempt())
         & ~dg.AutomationCondition.any_deps_match(dg.AutomationCondition.in_progress())
         & dg.AutomationCondition.all_deps_blocking_checks_passed()
     ).with_label(label)
 
 
+def _upstream_made_since_the_attempt() -> dg.AutomationCondition[dg.AssetKey]:
+    attempted = (
+        dg.AutomationCondition.newly_requested() | dg.AutomationCondition.execution_failed().newly_true()
+    )
+    return dg.AutomationCondition.any_deps_updated().since(attempted)
+
+
 def when_stale() -> dg.AutomationCondition[dg.AssetKey]:
-    """Materialise what is stale, once: not while it runs, not after it failed, not behind a failed blocking check."""
+    """Materialise what is stale, once: not while it runs, not behind a failed blocking check.
+
+    What failed waits for a person, or for something upstream to be made.
+    """
     return _when(Stale(), "stale, and nothing upstream is in progress or blocked")
 
 

@@ -6,10 +6,13 @@ from typing import Any
 
 import dagster as dg
 
-__all__ = ["READS", "STARTS_WITH", "Node", "Reads", "nodes_of"]
+__all__ = ["OUTSIDE", "READS", "STARTS_WITH", "Node", "Reads", "nodes_of"]
 
 READS = "ml_platform/reads"
 """Asset metadata: upstream key (``a/b``) -> how it is read."""
+
+OUTSIDE = "ml_platform/outside"
+"""Asset metadata: what it reads that lies outside the graph, for a person."""
 
 STARTS_WITH = "ml_platform/starts_with"
 """Asset metadata: key of an asset whose ``first_day`` metadata says from which day on this one is wanted."""
@@ -36,6 +39,7 @@ class Node:
     starts_with: dg.AssetKey | None = None
     together: frozenset[dg.AssetKey] = frozenset()
     external: Callable[[str], str | None] | None = None
+    outside: bool = False
 
     def rule(self, dep: dg.AssetKey) -> Reads:
         """How this asset reads an upstream asset."""
@@ -57,6 +61,7 @@ def _node(spec: dg.AssetSpec, together: frozenset[dg.AssetKey]) -> Node:
         reads=dict(metadata.get(READS) or {}),
         starts_with=dg.AssetKey.from_user_string(starts_with) if starts_with else None,
         together=together,
+        outside=OUTSIDE in metadata,
     )
 
 

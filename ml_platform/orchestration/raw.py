@@ -6,13 +6,14 @@ from pathlib import Path
 
 import dagster as dg
 
-from ml_platform.ingestion.checks import duplicates_outcome, quarantine_outcome
+from ml_platform.ingestion.checks import duplicates_outcome, landing_outcome, quarantine_outcome
 from ml_platform.ingestion.landing import fingerprint
 from ml_platform.ingestion.load import load_days
 from ml_platform.ingestion.source import RawSource
 from ml_platform.orchestration.calendar import DAYS
 from ml_platform.orchestration.checks import Checks
 from ml_platform.orchestration.naming import DAILY, Materialized, asset_key
+from ml_platform.orchestration.nodes import OUTSIDE
 from ml_platform.orchestration.recording import Recording
 from ml_platform.warehouse.base import Warehouse
 
@@ -37,14 +38,20 @@ def fingerprints(
     return {asset_key(source.relation): of(source) for source in sources}
 
 
-def raw_asset(source: RawSource) -> dg.AssetsDefinition:
-    """``raw/<source>``: the validated rows of each day's files; loading a day again replaces it."""
+def raw_asset(source: RawSource, folder: Sequence[RawSource] = ()) -> dg.AssetsDefinition:
+    """``raw/<source>``: the validated rows of each day's files; loading a day again replaces it.
+
+    Args:
+        source: what is loaded.
+        folder: every source of the landing folder, for the one asset that also says what lies in it and is not loaded.
+    """
     key = asset_key(source.relation)
     checks = Checks(
         key,
         {
             "quarantine": f"At most {source.max_quarantined_share:.1%} of a day's rows broke a rule.",
             "duplicates": "Rows that repeat an id are few; the first of them is kept.",
+            **({"landing": "All that lies in the landing folder is loaded."} if folder else {}),
         },
     )
 
@@ -57,7 +64,7 @@ def raw_asset(source: RawSource) -> dg.AssetsDefinition:
         metadata={
             "dagster/relation_identifier": source.relation,
             "dagster/column_schema": _column_schema(source),
-            "landing": f"<landing>/{source.name}/<YYYY-MM-DD>/",
+            OUTSIDE: f"<landing>/{source.name}/<YYYY-MM-DD>/",
         },
         group_name="raw",
         owners=[source.owner] if source.owner else None,
@@ -75,6 +82,9 @@ def raw_asset(source: RawSource) -> dg.AssetsDefinition:
         loads = load_days(
             source, [date.fromisoformat(day) for day in recording.days], landing, warehouse, context.log.info
         )
+        outcomes = [quarantine_outcome(source, loads), duplicates_outcome(source, loads)]
+        if folder:
+            outcomes.append(landing_outcome(landing, folder))
         recording.finish(
             key,
             {load.day.isoformat(): load.version for load in loads},
@@ -87,9 +97,7 @@ def raw_asset(source: RawSource) -> dg.AssetsDefinition:
                 "bytes": sum(load.bytes for load in loads),
                 "files": sum(load.files for load in loads),
             },
-            check_results=checks.results(
-                [quarantine_outcome(source, loads), duplicates_outcome(source, loads)]
-            ),
+            check_results=checks.results(outcomes),
         )
 
     return load

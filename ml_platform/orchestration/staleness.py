@@ -168,6 +168,8 @@ class Staleness:
         built = self.built(node.key).get(day)
         if built is None:
             return True
+        if node.outside and node.external is None:
+            return False  # what it reads cannot be seen from here; whoever watches that has it loaded anew
         if node.external and day and node.external(day) is None:
             return False
         until = str(built.metadata[READ_UNTIL]) if READ_UNTIL in built.metadata else None
