@@ -2,11 +2,12 @@
 
 import dagster as dg
 
-from assets.raw.sources import SOURCES
+from assets.raw.sources import PAYMENTS, SOURCES
 from ml_platform.orchestration.raw import raw_asset
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """One daily asset for each source of the landing folder."""
-    return dg.Definitions(assets=[raw_asset(source) for source in SOURCES])
+    others = [source for source in SOURCES if source is not PAYMENTS]
+    return dg.Definitions(assets=[raw_asset(PAYMENTS, SOURCES), *map(raw_asset, others)])
