@@ -24,13 +24,18 @@ SMALL_BANK = (
 
 @dataclass(frozen=True)
 class Project:
-    """The project of this checkout, with its state under ``home``."""
+    """The project of this checkout, with its state under ``home``; the landing folder may be shared."""
 
     home: Path
+    landing: Path | None = None
+    settings: tuple[tuple[str, str], ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "ML_PLATFORM_HOME": str(self.home), "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
+        own = {"ML_PLATFORM_HOME": str(self.home), "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
+        if self.landing is not None:
+            own["ML_PLATFORM_LANDING"] = str(self.landing)
+        return {**os.environ, **own, **dict(self.settings)}
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-W", "ignore", "-m", "ml_platform.cli", *arguments]

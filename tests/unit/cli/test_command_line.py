@@ -1,0 +1,65 @@
+"""What every command promises: an example in its help, and one line when it fails."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from pydantic import ValidationError
+
+from ml_platform.cli.main import app, main
+
+
+def commands(command: object, *path: str) -> Iterator[tuple[str, str]]:
+    below = getattr(command, "commands", {})
+    for name, found in below.items():
+        yield from commands(found, *path, name)
+    if not below:
+        yield " ".join(path), getattr(command, "help", "") or ""
+
+
+ALL = dict(commands(typer.main.get_command(app)))
+
+
+def called(arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """What a failing command prints."""
+    monkeypatch.setattr(sys, "argv", ["ml-platform", *arguments.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    return printed.err
+
+
+@pytest.mark.parametrize("command", sorted(ALL))
+def test_the_help_of_every_command_has_an_example(command: str) -> None:
+    assert f"Example: ml-platform {command}" in ALL[command]
+
+
+def test_a_wrong_setting_is_one_line_that_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ML_PLATFORM_LOCK_TIMEOUT_SECONDS", "soon")
+    printed = called("simulate", monkeypatch, capsys)
+    assert printed.startswith("error: ML_PLATFORM_LOCK_TIMEOUT_SECONDS='soon': ")
+    assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", ["--traceback simulate", "simulate --traceback"])
+def test_the_traceback_is_shown_when_asked_for(arguments: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ML_PLATFORM_LOCK_TIMEOUT_SECONDS", "soon")
+    monkeypatch.setattr(sys, "argv", ["ml-platform", *arguments.split()])
+    with pytest.raises(ValidationError):
+        main()
+
+
+def test_what_nobody_expected_is_one_line_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ML_PLATFORM_LANDING", str(tmp_path / "file" / "landing"))
+    printed = called("simulate --days 1 --customers 5 --terminals 5", monkeypatch, capsys)
+    assert printed.startswith("error: ")
+    assert printed.count("\n") == 1
