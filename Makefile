@@ -33,14 +33,12 @@ run: $(CORE) ## bring everything that is stale up to date
 ui: $(CORE) ## open Dagster with its daemon on 127.0.0.1:3000
 	@$(BIN)/ml-platform ui
 
-mlflow: $(CORE) ## open MLflow on 127.0.0.1:5000
-	@$(BIN)/ml-platform mlflow
-
 test: $(DEV) ## every tier that this machine can run; says what it skipped and why
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --cov --cov-report= tests/unit
+	@$(BIN)/python -m pytest --cov --cov-append tests/contract tests/graph tests/integration tests/e2e
 
 test-unit: $(DEV) ## the unit tier alone, under a minute
-	@$(BIN)/python -m pytest tests/unit
+	@$(BIN)/python -m pytest -n auto tests/unit
 
 check: $(DEV) ## lint, format, types, import direction
 	@$(BIN)/ruff check .
