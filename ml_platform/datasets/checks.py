@@ -149,6 +149,11 @@ def labels_check(snapshot: Snapshot, dataset: Dataset) -> CheckOutcome:
         problems.append(f"{found['early']} labels were reported before their event; correct their times")
     if share is None:
         problems.append(f"no event is older than {label.delay}, so no label is complete; bring more days")
+    elif not found["positives"]:
+        problems.append(
+            f"none of {found['mature']} mature events is positive: there is nothing to learn; bring the reports "
+            f"that {label.relation} is made from, with the ids of these events"
+        )
     elif not low <= share <= high:
         problems.append(
             f"the share of positives is {share:.4%}, not within {low:.4%} and {high:.4%}; see whether reports are "

@@ -80,6 +80,14 @@ def test_an_unbelievable_share_of_positives_fails(export, dataset, share):
     assert "share of positives" in outcome.description
 
 
+def test_nothing_to_learn_fails_whatever_share_is_believable(export, dataset, warehouse):
+    warehouse.execute("DELETE FROM shop.returns")
+    outcome = labels_check(export(), dataset)
+    assert not outcome.passed
+    assert "none of 31 mature events is positive" in outcome.description
+    assert "shop.returns" in outcome.description
+
+
 def test_a_label_reported_before_its_event_fails(export, dataset, warehouse):
     warehouse.execute("INSERT INTO shop.returns VALUES ('o99', '2011-01-01 00:00+00')")
     outcome = labels_check(export(), dataset)
