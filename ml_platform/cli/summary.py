@@ -51,9 +51,12 @@ def print_summary(
 ) -> None:
     """Print the state of every use case, and what this update did."""
     if not report.steps:
-        console.print(
-            "\nEverything is up to date: nothing was loaded, exported, trained, predicted or synced."
+        state = (
+            "Not everything is up to date, but nothing can be done"
+            if report.waiting
+            else "Everything is up to date"
         )
+        console.print(f"\n{state}: nothing was loaded, exported, trained, predicted or synced.")
     for use_case in platform.use_cases:
         _use_case(console, use_case, updater, report)
     for note in notes:
