@@ -4,6 +4,7 @@ import dagster as dg
 from dagster import DagsterEventType, EventRecordsFilter
 
 from ml_platform.orchestration.alerting import MAY_FAIL_TAG, assets_of_step, check_alert, failure_alert
+from ml_platform.orchestration.collecting import Failure
 from ml_platform.orchestration.home import PROCESS_TAG
 from ml_platform.orchestration.platform import Platform
 
@@ -24,10 +25,9 @@ def run_failure_sensor(platform: Platform) -> dg.SensorDefinition:
             return  # whoever started it says what failed
         alerts = platform.port("alerts")
         for event in context.get_step_failure_events():
-            data = event.step_failure_data
-            error = data.error_display_string if data.error else (event.message or "")
+            failure = Failure.of(event.step_failure_data.error, event.message or "")
             for key in assets_of_step(platform, event.step_key or "", run.asset_selection):
-                alerts.send(failure_alert(platform, key, error, run.run_id))
+                alerts.send(failure_alert(platform, key, failure.message, run.run_id))
         if not context.get_step_failure_events():
             for key in sorted(run.asset_selection or ()):
                 alerts.send(

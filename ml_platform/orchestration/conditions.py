@@ -33,7 +33,7 @@ class Stale(dg.AutomationCondition[dg.AssetKey]):
     def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
         """Dagster's entry point."""
         state = self._state(context)
-        days = state.ready.get(context.key, frozenset())
+        days = state.ready_together.get(context.key, frozenset())
         view = context.asset_graph_view
         partitions = context.asset_graph.get(context.key).partitions_def
         if not days:

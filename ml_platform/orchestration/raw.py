@@ -89,16 +89,16 @@ def raw_asset(source: RawSource, folder: Sequence[RawSource] = ()) -> dg.AssetsD
             key,
             {load.day.isoformat(): load.version for load in loads},
             rows={load.day.isoformat(): load.rows for load in loads},
-        )
-        return dg.MaterializeResult(
-            metadata={
-                "rows": sum(load.rows for load in loads),
-                "quarantined": sum(load.quarantined for load in loads),
-                "bytes": sum(load.bytes for load in loads),
-                "files": sum(load.files for load in loads),
+            of_day={
+                load.day.isoformat(): {
+                    "quarantined": load.quarantined,
+                    "bytes": load.bytes,
+                    "files": load.files,
+                }
+                for load in loads
             },
-            check_results=checks.results(outcomes),
         )
+        return dg.MaterializeResult(check_results=checks.results(outcomes))
 
     return load
 

@@ -80,6 +80,7 @@ class Recording:
         *,
         rows: Mapping[str, int] | int | None = None,
         metadata: Mapping[str, Any] | None = None,
+        of_day: Mapping[Day, Mapping[str, Any]] | None = None,
         read_until: str | None = None,
     ) -> dg.DataVersion:
         """Attach version and inputs to the materialisation of ``key``, one by one for each day.
@@ -89,6 +90,7 @@ class Recording:
             versions: content version of each day; for an asset without days, its version.
             rows: number of rows, likewise.
             metadata: more metadata, the same on each day.
+            of_day: more metadata of each day.
             read_until: last day that was read, for assets that read ``until_read``.
 
         Returns:
@@ -105,7 +107,8 @@ class Recording:
                 facts["dagster/row_count"] = rows
             elif rows is not None and day is not None:
                 facts["dagster/partition_row_count"] = rows[day]
-            self._context.add_asset_metadata({**(metadata or {}), **facts}, asset_key=key, partition_key=day)
+            more = {**(metadata or {}), **(of_day or {}).get(day, {})}
+            self._context.add_asset_metadata({**more, **facts}, asset_key=key, partition_key=day)
             self._state.note(key, day, version)
         distinct = sorted((str(day), version) for day, version in by_day)
         data_version = dg.DataVersion(distinct[0][1] if len(distinct) == 1 else digest(distinct))

@@ -119,6 +119,21 @@ class Staleness:
         }
         return {key: days for key, days in found.items() if days}
 
+    @cached_property
+    def ready_together(self) -> dict[dg.AssetKey, frozenset[Day]]:
+        """What is ready on days on which nothing that is built with it waits, so that one run builds it all."""
+
+        def held(key: dg.AssetKey, day: Day) -> bool:
+            stale = [
+                other for other in self._nodes[key].together if day in self.stale.get(other, frozenset())
+            ]
+            return any(day not in self.ready.get(other, frozenset()) for other in stale)
+
+        found = {
+            key: frozenset(day for day in days if not held(key, day)) for key, days in self.ready.items()
+        }
+        return {key: days for key, days in found.items() if days}
+
     def waits_for(self, key: dg.AssetKey, day: Day) -> frozenset[dg.AssetKey]:
         """The assets that must be built before (asset, day) can be."""
         node = self._nodes[key]
