@@ -11,6 +11,7 @@ from rich.table import Table
 from ml_platform.cli.project import load_platform
 from ml_platform.errors import NotFoundError
 from ml_platform.models.releases import Registry
+from ml_platform.orchestration.champion_asset import mirror_alias
 from ml_platform.orchestration.platform import Platform
 from ml_platform.storage.base import ObjectStore
 
@@ -89,4 +90,7 @@ def rollback(
     platform = load_platform()
     name = platform.use_case(use_case).name
     release = _registry(platform).rollback(name, to=to, who=who or getpass.getuser(), why=why)
-    Console().print(f"{name}: {release.version} serves now")
+    console = Console()
+    console.print(f"{name}: {release.version} serves now")
+    mirrored = mirror_alias(name, platform.port("tracking"), release)
+    console.print(f"MLflow: {mirrored.description}", style="" if mirrored.passed else "yellow")

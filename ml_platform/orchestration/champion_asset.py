@@ -21,7 +21,7 @@ from ml_platform.orchestration.recording import Recording
 from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import UseCase
 
-__all__ = ["champion_asset"]
+__all__ = ["champion_asset", "mirror_alias"]
 
 
 def champion_asset(use_case: UseCase) -> dg.AssetsDefinition:
@@ -60,7 +60,7 @@ def champion_asset(use_case: UseCase) -> dg.AssetsDefinition:
         found = candidate_of(use_case, recording.version_of(dataset), objects, registry, tracking, scratch)
         releases = Registry(registry)
         release = _promote(use_case, releases, found, why=f"run {context.run.run_id}")
-        outcomes = [_intact(releases, release, scratch), _mirror(use_case, tracking, release)]
+        outcomes = [_intact(releases, release, scratch), mirror_alias(use_case.name, tracking, release)]
         window = release.manifest.test_window
         recording.finish(
             key,
@@ -98,11 +98,16 @@ def _intact(releases: Registry, release: Release, scratch: Path) -> CheckOutcome
     )
 
 
-def _mirror(use_case: UseCase, tracking: Tracking, release: Release) -> CheckOutcome:
-    """The pointer is the truth; MLflow's alias follows it."""
-    if release.manifest.run_id is not None:
-        tracking.set_alias(
-            use_case.name, "champion", tracking.version_of_run(use_case.name, release.manifest.run_id)
-        )
-    named = tracking.alias(use_case.name, "champion")
-    return CheckOutcome("alias_agrees", named is not None, f"alias champion names version {named}")
+def mirror_alias(use_case: str, tracking: Tracking, release: Release) -> CheckOutcome:
+    """Let MLflow's alias follow the pointer, which is the truth of what serves."""
+    run = release.manifest.run_id
+    expected = tracking.version_of_run(use_case, run) if run is not None else None
+    if expected is not None:
+        tracking.set_alias(use_case, "champion", expected)
+    named = tracking.alias(use_case, "champion")
+    return CheckOutcome(
+        "alias_agrees",
+        named == expected,
+        f"alias champion names version {named}"
+        + ("" if named == expected else f"; {release.version} is version {expected}"),
+    )
