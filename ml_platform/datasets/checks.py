@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -148,7 +149,9 @@ def labels_check(snapshot: Snapshot, dataset: Dataset) -> CheckOutcome:
     if found["early"]:
         problems.append(f"{found['early']} labels were reported before their event; correct their times")
     if share is None:
-        problems.append(f"no event is older than {label.delay}, so no label is complete; bring more days")
+        problems.append(
+            f"no event is older than {label.delay / timedelta(days=1):g} days, so no label is complete; bring more days"
+        )
     elif not found["positives"]:
         problems.append(
             f"none of {found['mature']} mature events is positive: there is nothing to learn; bring the reports "
