@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
         _run(environment, "simulate", "--days", "1")
         day, compute = _update(environment)
         print(
-            f"a new day    {day:7.1f} s wall, {compute:.1f} s in steps, {first / day:.1f} times faster than the first run"
+            f"a new day    {day:7.1f} s wall, {compute:.1f} s in steps, {first / day:.1f} times faster than the first"
         )
 
 
@@ -47,9 +47,8 @@ def _imports() -> None:
             runs.append(time.perf_counter() - started)
         seconds[module] = sorted(runs[1:])[1]
     ratio = seconds["definitions"] / seconds["dagster"]
-    print(
-        f"import       definitions {seconds['definitions']:.2f} s, dagster {seconds['dagster']:.2f} s, ratio {ratio:.2f}"
-    )
+    shown = ", ".join(f"{module} {value:.2f} s" for module, value in seconds.items())
+    print(f"import       {shown}, ratio {ratio:.2f}")
 
 
 def _update(environment: dict[str, str]) -> tuple[float, float]:

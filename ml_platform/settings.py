@@ -19,22 +19,28 @@ class Settings(BaseSettings):
     embedded, under one folder, with no account and no server.
     """
 
-    model_config = SettingsConfigDict(env_prefix="ML_PLATFORM_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="ML_PLATFORM_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
 
     home: Path = Field(
         default=Path(".ml_platform"),
-        description="Folder of all local state (warehouse, snapshots, registry, MLflow, Dagster). Delete it and everything is new.",
+        description="Folder of all local state: warehouse, snapshots, registry, MLflow, Dagster. Without it, all is new.",
     )
     landing: Path | None = Field(
         default=None, description="Landing folder that raw files are dropped into; default: `<home>/landing`."
     )
     lock_timeout_seconds: float = Field(
-        default=300.0, gt=0, description="How long to wait for a lock that another process holds before failing."
+        default=300.0,
+        gt=0,
+        description="How long to wait for a lock that another process holds before failing.",
     )
     run_timeout_seconds: float = Field(
         default=3600.0, gt=0, description="How long `ml-platform run` waits for another one that is at work."
     )
-    mlflow_ui_url: str = Field(default="http://127.0.0.1:5000", description="Where links to MLflow runs lead.")
+    mlflow_ui_url: str = Field(
+        default="http://127.0.0.1:5000", description="Where links to MLflow runs lead."
+    )
     dagster_ui_url: str = Field(default="http://127.0.0.1:3000", description="Where links in alerts lead.")
     online_store: Literal["sqlite", "cassandra"] = Field(
         default="sqlite", description="Which online store feature views are synced to."

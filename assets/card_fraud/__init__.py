@@ -102,7 +102,7 @@ use_case = UseCase(
     ),
     model=Model(
         train=train,
-        # docs/decisions: model defaults, measured by benchmarks/model_defaults.py
+        # docs/decisions/0008-model-defaults.md, measured by benchmarks/model_defaults.py
         parameters={
             "rounds": 100,
             "learning_rate": 0.1,

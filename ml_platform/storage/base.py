@@ -39,7 +39,9 @@ class ObjectStore(ABC):
         """Content and generation of a small object. Raises NotFoundError."""
 
     @abstractmethod
-    def write(self, key: str, content: bytes | Path, *, if_generation: str | None = None, if_absent: bool = False) -> str:
+    def write(
+        self, key: str, content: bytes | Path, *, if_generation: str | None = None, if_absent: bool = False
+    ) -> str:
         """Write an object (bytes, or the file at a path) and return its generation.
 
         Args:
@@ -62,4 +64,4 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def local_path(self, key: str, cache: Path) -> Path:
-        """A local file with the object's content: the object itself, or a copy under ``cache``. Raises NotFoundError."""
+        """A local file of the object's content: the object itself, or a copy under ``cache``. Raises NotFoundError."""

@@ -48,7 +48,9 @@ class Warehouse(ABC):
         return nullcontext()
 
     @abstractmethod
-    def read(self, sql: str, parameters: Parameters = (), *, batch_rows: int = 65_536) -> AbstractContextManager[pa.RecordBatchReader]:
+    def read(
+        self, sql: str, parameters: Parameters = (), *, batch_rows: int = 65_536
+    ) -> AbstractContextManager[pa.RecordBatchReader]:
         """Run a query and stream its rows; the warehouse is held until the context ends."""
 
     @abstractmethod
@@ -78,7 +80,14 @@ class Warehouse(ABC):
         """Create the table (and its schema) if it is not there; columns that it lacks are added."""
 
     @abstractmethod
-    def replace_days(self, relation: str, day_column: str, days: Sequence[date], batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> int:
+    def replace_days(
+        self,
+        relation: str,
+        day_column: str,
+        days: Sequence[date],
+        batches: Iterable[pa.RecordBatch],
+        schema: pa.Schema,
+    ) -> int:
         """Replace the rows whose ``day_column`` (a DATE) is one of ``days`` by ``batches``, in one transaction.
 
         Creates the table if needed. Killed at any instant, the table holds either the old rows or the new.
@@ -88,11 +97,15 @@ class Warehouse(ABC):
         """
 
     @abstractmethod
-    def export_parquet(self, sql: str, folder: Path, *, parameters: Parameters = (), rows_per_file: int = 1_000_000) -> list[Path]:
+    def export_parquet(
+        self, sql: str, folder: Path, *, parameters: Parameters = (), rows_per_file: int = 1_000_000
+    ) -> list[Path]:
         """Have the warehouse itself write a query's rows, in the query's order, as Parquet files into ``folder``."""
 
     @abstractmethod
-    def day_versions(self, relation: str, day_column: str, days: Sequence[date]) -> dict[date, tuple[str, int]]:
+    def day_versions(
+        self, relation: str, day_column: str, days: Sequence[date]
+    ) -> dict[date, tuple[str, int]]:
         """Content version and number of rows of each day: the same rows in any order give the same version.
 
         Days without rows are present, with 0 rows.

@@ -1,1 +1,1 @@
-"""A dbt project as assets. Importing dagster-dbt takes seconds, so nothing imports this package but what builds them."""
+"""A dbt project as assets. Importing dagster-dbt takes seconds: import this package only to build them."""
