@@ -51,6 +51,7 @@ present as (
         daily.last_at
     from daily
     inner join offsets on offsets.days < least(coalesce(daily.next_number - daily.day_number, 30), 30)
+    where offsets.days = 0 or {{ built_days(column=day_of('daily.day_number + offsets.days')) }}
 ),
 
 meetings as (
