@@ -1,12 +1,11 @@
 """Brings everything that is stale up to date, in this process, wave by wave.
 
-A wave is all that is stale and waits for nothing stale. After each the staleness is asked anew, so what turns out
-unchanged rebuilds nothing behind it.
+A wave is all that is stale, and is made from nothing that is stale or may become so. After each the staleness is
+asked anew, so what turns out unchanged rebuilds nothing behind it.
 """
 
 import uuid
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -20,6 +19,7 @@ from ml_platform.orchestration.ledger import Ledger
 from ml_platform.orchestration.nodes import Node, nodes_of
 from ml_platform.orchestration.staleness import Day, Staleness
 from ml_platform.orchestration.state import check_states
+from ml_platform.orchestration.waves import Batch, Wave, batches, first_of
 
 __all__ = ["Report", "Updater"]
 
@@ -57,13 +57,6 @@ class Report:
         return not self.failed and not any(
             c.blocking and not c.passed and c.severity == dg.AssetCheckSeverity.ERROR for c in self.checks
         )
-
-
-@dataclass(frozen=True)
-class _Batch:
-    keys: frozenset[dg.AssetKey]
-    first: str | None
-    last: str | None
 
 
 class Updater:
@@ -121,7 +114,7 @@ class Updater:
         asked = False
         while True:
             state = self.staleness()
-            wave = {
+            wave: Wave = {
                 key: days
                 for key, days in state.ready.items()
                 if key not in report.failed and not self._blocked(key)
@@ -137,7 +130,8 @@ class Updater:
                 }
                 report.waiting = {key: reason for key, reason in waiting.items() if reason}
                 return report
-            for batch in self._batches(state, wave):
+            wave = first_of(wave, state, self.nodes)
+            for batch in batches(wave, state, self.nodes, calendar(self._instance)):
                 if not report.stopped and not self._failed_before(batch, report):
                     self._execute(batch, report)
 
@@ -145,7 +139,7 @@ class Updater:
         """What is built although nothing about it changed is not built from what waits or failed."""
         return not (key in report.failed or state.waits_for(key, None) or self._blocked(key))
 
-    def _failed_before(self, batch: _Batch, report: Report) -> bool:
+    def _failed_before(self, batch: Batch, report: Report) -> bool:
         """Whether earlier days of it, from which it reads, could not be made; raw days do not read each other."""
         return any(key in report.failed and self.nodes[key].external is None for key in batch.keys)
 
@@ -165,28 +159,7 @@ class Updater:
         blocked = ", ".join(dep.to_user_string() for dep in self._blocked(key))
         return f"is not made: a blocking check of {blocked} failed" if blocked else ""
 
-    def _batches(self, state: Staleness, wave: Mapping[dg.AssetKey, frozenset[Day]]) -> list[_Batch]:
-        """Group a wave into runs: assets with the same range of days share one, and so do those without days.
-
-        What is made together is made in one go for all the days on which some of it is stale, but not on days on
-        which some of it waits. Earlier days come first: that is where a day of what is made together reads from.
-        """
-        days_of: dict[frozenset[dg.AssetKey], set[Day]] = defaultdict(set)
-        for group in {self.nodes[key].together & frozenset(wave) for key in wave}:
-            for day in {day for key in group for day in wave[key]}:
-                ready = group if not any(state.waits_for(key, day) for key in group) else None
-                days_of[ready or frozenset(key for key in group if day in wave[key])].add(day)
-        order = calendar(self._instance)
-        keys_of: dict[tuple[str | None, str | None], set[dg.AssetKey]] = defaultdict(set)
-        batches = []
-        for keys, days in days_of.items():
-            ranges = [(None, None)] if None in days else _ranges([d for d in order if d in days], order)
-            for span in ranges:
-                keys_of[span] |= keys
-        batches = [_Batch(frozenset(keys), *span) for span, keys in keys_of.items()]
-        return sorted(batches, key=lambda b: (b.first or "", b.last or ""))
-
-    def _execute(self, batch: _Batch, report: Report) -> None:
+    def _execute(self, batch: Batch, report: Report) -> None:
         run_id = str(uuid.uuid4())
         tags = {PROCESS_TAG: process_tag() or ""}
         if batch.first is not None and batch.last is not None:
@@ -223,16 +196,14 @@ class Updater:
             for half in halves:
                 self._execute(half, report)
 
-    def _halves(self, key: dg.AssetKey, batch: _Batch) -> list[_Batch]:
+    def _halves(self, key: dg.AssetKey, batch: Batch) -> list[Batch]:
         """Raw days of which one cannot be read are loaded by halves: one bad file does not hold up the rest."""
         if self.nodes[key].external is None or batch.first == batch.last:
             return []
         order = calendar(self._instance)
         first, last = order.index(str(batch.first)), order.index(str(batch.last))
         middle = (first + last) // 2
-        return [
-            _Batch(frozenset({key}), order[a], order[b]) for a, b in ((first, middle), (middle + 1, last))
-        ]
+        return [Batch(frozenset({key}), order[a], order[b]) for a, b in ((first, middle), (middle + 1, last))]
 
 
 def failed_blocking_checks(
@@ -245,15 +216,3 @@ def failed_blocking_checks(
     return [
         state.key for state in states if not state.passed and state.severity == dg.AssetCheckSeverity.ERROR
     ]
-
-
-def _ranges(days: Sequence[str], order: Sequence[str]) -> list[tuple[str, str]]:
-    """Split days into ranges without a gap in the calendar."""
-    position = {day: i for i, day in enumerate(order)}
-    ranges: list[tuple[str, str]] = []
-    for day in days:
-        if ranges and position[day] == position[ranges[-1][1]] + 1:
-            ranges[-1] = (ranges[-1][0], day)
-        else:
-            ranges.append((day, day))
-    return ranges

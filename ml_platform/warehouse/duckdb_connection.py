@@ -125,7 +125,7 @@ def _command_line(pid: str) -> str:
     except OSError:  # another operating system, or it has ended
         return ""
     words = command.decode(errors="replace").rstrip("\0").split("\0")
-    return " ".join([Path(words[0]).name, *words[1:]])[:120]
+    return " ".join(" ".join([Path(words[0]).name, *words[1:]]).split())[:120]  # a script may be an argument
 
 
 def _damaged(path: Path, error: Exception) -> UnreadableFileError:

@@ -7,7 +7,7 @@ from datetime import date
 import dagster as dg
 import pytest
 
-from ml_platform.errors import LockTimeoutError, UnreadableFileError
+from ml_platform.errors import DataError, LockTimeoutError, UnreadableFileError
 from ml_platform.orchestration.calendar import DAYS, calendar, extend_calendar
 from ml_platform.orchestration.home import PROCESS_TAG, open_instance
 from ml_platform.orchestration.nodes import READS
@@ -28,7 +28,15 @@ class World:
         self.unreadable: set[str] = set()
         self.gate_passes = True
         self.locked = False
+        self.untrainable: set[str] = set()
         self.built: list[tuple[str, list[str]]] = []
+
+    def _read(self, days: list[str]) -> None:
+        if self.locked:
+            self.built.append(("locked", days))
+            raise LockTimeoutError("the warehouse is held by a notebook")
+        if self.unreadable & set(days):
+            raise UnreadableFileError(f"a file of {days[0]} cannot be read")
 
     def definitions(self) -> dg.Definitions:
         external = {RAW: self.files.get}
@@ -36,11 +44,7 @@ class World:
         @dg.asset(key=RAW, **DAILY)
         def raw(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             recording = Recording(context, external)
-            if self.locked:
-                self.built.append(("locked", recording.days))
-                raise LockTimeoutError("the warehouse is held by a notebook")
-            if self.unreadable & set(recording.days):
-                raise UnreadableFileError(f"a file of {recording.days[0]} cannot be read")
+            self._read(recording.days)
             self.built.append(("raw", recording.days))
             recording.finish(RAW, {day: self.files.get(day, "").upper() for day in recording.days})
             return dg.MaterializeResult()
@@ -90,6 +94,8 @@ class World:
         def model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             recording = Recording(context)
             self.built.append(("model", []))
+            if self.untrainable & set(self.files.values()):
+                raise DataError("there is nothing to learn")
             recording.finish(context.asset_key, recording.version_of(dg.AssetKey("dataset")))
             return dg.MaterializeResult()
 
@@ -207,6 +213,17 @@ def test_nothing_is_retrained_on_what_is_incomplete(world: World, instance: dg.D
     world.unreadable = {"2024-01-06"}
     assert not world.update(instance, due=True).ok
     assert "dataset" not in {name for name, _ in world.built}
+
+
+def test_what_failed_is_made_from_the_corrected_data_and_only_then(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    world.untrainable = {"content 2"}
+    assert not world.update(instance).ok
+    world.files["2024-01-02"] = "corrected"
+    assert world.update(instance).ok
+    assert [name for name, _ in world.built][-2:] == ["dataset", "model"]
+    assert [name for name, _ in world.built].count("model") == 1
 
 
 def test_a_lock_that_is_not_given_back_is_waited_for_once(world: World, instance: dg.DagsterInstance) -> None:
