@@ -14,6 +14,8 @@ from support.project import Project, state_of
 KILLS = int(os.environ.get("KILLS", "2"))
 """How often each update is killed; more finds more."""
 SEED = int(os.environ.get("KILLS_SEED", "0"))
+STEPS = 13
+"""Of a first update; a later attempt has those left that were not finished before."""
 
 
 @pytest.fixture(scope="module")
@@ -21,16 +23,26 @@ def killed(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Proj
     return Project(tmp_path_factory.mktemp("killed") / "home", finished.landing)
 
 
-def run_and_kill(project: Project, moments: random.Random, seconds: float) -> None:
-    """Kill updates, each with all that it started, within the time that an update takes; then let one end."""
+def run_and_kill(project: Project, moments: random.Random) -> int:
+    """Kill updates, each with all that it started, within a random step; then let one end.
+
+    Returns:
+        How many were at work when they were killed.
+    """
+    left, at_work = STEPS, 0
     for _ in range(KILLS):
         process = project.start("run")
+        assert process.stdout is not None
+        for _ in range(moments.randrange(left)):
+            left -= process.stdout.readline().startswith("  ✓")
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=moments.uniform(0, seconds))
+            process.wait(timeout=moments.uniform(0, 8))
+        at_work += process.poll() is None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     project("run")
+    return at_work
 
 
 def differences(one: Path, other: Path) -> dict[str, object]:
@@ -39,7 +51,7 @@ def differences(one: Path, other: Path) -> dict[str, object]:
 
 
 def test_a_first_update_that_was_killed(finished: Finished, killed: Project) -> None:
-    run_and_kill(killed, random.Random(SEED), finished.seconds)
+    assert run_and_kill(killed, random.Random(SEED))
     assert not differences(finished.project.home, killed.home)
     assert "Everything is up to date" in killed("run").stdout
 
@@ -47,5 +59,5 @@ def test_a_first_update_that_was_killed(finished: Finished, killed: Project) -> 
 def test_a_new_day_that_was_killed(finished: Finished, killed: Project) -> None:
     finished.project("simulate", "--days", "1")
     finished.project("run")
-    run_and_kill(killed, random.Random(SEED + 1), finished.seconds / 2)
+    assert run_and_kill(killed, random.Random(SEED + 1))
     assert not differences(finished.project.home, killed.home)
