@@ -7,8 +7,10 @@ import dagster as dg
 from dagster._core.storage.dagster_run import RunsFilter
 
 from ml_platform.monitoring.retraining import Decision, count_new_labels, due
+from ml_platform.orchestration.calendar import calendar
 from ml_platform.orchestration.ledger import Ledger
-from ml_platform.orchestration.staleness import Day
+from ml_platform.orchestration.nodes import nodes_of
+from ml_platform.orchestration.staleness import Day, Staleness
 from ml_platform.use_case import UseCase
 from ml_platform.warehouse.base import Warehouse
 
@@ -76,6 +78,9 @@ def retraining_sensor(use_case: UseCase) -> dg.SensorDefinition:
         required_resource_keys={"warehouse"},
     )
     def retraining(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        if reason := _must_wait(context, dg.AssetKey([use_case.name, "dataset"])):
+            yield dg.SkipReason(reason)
+            return
         tags = {RETRAINING_TAG: use_case.name}
         last = next(iter(context.instance.get_run_records(RunsFilter(tags=tags), limit=1)), None)
         started = last.create_timestamp.astimezone(UTC) if last else None
@@ -90,3 +95,13 @@ def retraining_sensor(use_case: UseCase) -> dg.SensorDefinition:
         )
 
     return retraining
+
+
+def _must_wait(context: dg.SensorEvaluationContext, dataset: dg.AssetKey) -> str:
+    """Why it cannot be decided now: labels may be there before the features of their days are; empty when it can."""
+    instance = context.instance
+    if instance.event_log_storage.get_concurrency_info("warehouse").active_slot_count:
+        return "the warehouse is at work"
+    assets = list(context.repository_def.asset_graph.assets_defs) if context.repository_def else []
+    waits_for = Staleness(nodes_of(assets), Ledger(instance), calendar(instance)).waits_for(dataset, None)
+    return f"waits for {', '.join(sorted(key.to_user_string() for key in waits_for))}" if waits_for else ""
