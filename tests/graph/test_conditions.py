@@ -1,0 +1,127 @@
+"""What the automation sensor asks for on a small graph with days."""
+
+import dagster as dg
+import pytest
+
+from ml_platform.orchestration.calendar import DAYS
+from ml_platform.orchestration.conditions import when_stale
+from ml_platform.orchestration.nodes import OUTSIDE
+from ml_platform.orchestration.recording import Recording
+
+DAILY = {"partitions_def": DAYS, "backfill_policy": dg.BackfillPolicy.single_run(), "code_version": "1"}
+LEFT, RIGHT, REPORT = dg.AssetKey("left"), dg.AssetKey("right"), dg.AssetKey("report")
+
+
+def raw(name: str) -> dg.AssetsDefinition:
+    @dg.asset(name=name, metadata={OUTSIDE: "a folder"}, **DAILY)
+    def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        key = context.asset_key
+        Recording(context, {key: lambda day: f"file of {day}"}).finish(
+            key, {context.partition_key: context.partition_key}
+        )
+        return dg.MaterializeResult()
+
+    return load
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec(key, deps=[f"raw_{key.to_user_string()}"], automation_condition=when_stale())
+        for key in (LEFT, RIGHT)
+    ],
+    partitions_def=DAYS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    can_subset=True,
+)
+def made_together(context: dg.AssetExecutionContext):
+    recording = Recording(context)
+    for key in sorted(context.selected_asset_keys):
+        recording.finish(key, {day: day for day in recording.days})
+        yield dg.MaterializeResult(asset_key=key)
+
+
+class Trouble:
+    here = False
+
+
+@dg.asset(key=REPORT, deps=[LEFT, RIGHT], automation_condition=when_stale(), code_version="1")
+def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    if Trouble.here:
+        raise ValueError("the report cannot be made")
+    recording = Recording(context)
+    recording.finish(REPORT, {None: recording.derived_version(REPORT, None)})
+    return dg.MaterializeResult()
+
+
+class Sensor:
+    """Ticks that follow one another."""
+
+    def __init__(self) -> None:
+        self.definitions = dg.Definitions(
+            assets=[raw("raw_left"), raw("raw_right"), made_together, report], executor=dg.in_process_executor
+        )
+        self.instance = dg.DagsterInstance.ephemeral()
+        self._cursor = None
+
+    def land(self, *days: str) -> None:
+        self.instance.add_dynamic_partitions("days", list(days))
+
+    def load(self, name: str, day: str) -> None:
+        self._make([dg.AssetKey(name)], day)
+
+    def tick(self) -> dict[dg.AssetKey, set[str | None]]:
+        """What is asked for; it is made at once."""
+        result = dg.evaluate_automation_conditions(self.definitions, self.instance, cursor=self._cursor)
+        self._cursor = result.cursor
+        asked = {
+            found.key: found.true_subset.expensively_compute_partition_keys() or {None}
+            if found.true_subset.is_partitioned
+            else {None}
+            for found in result.results
+            if not found.true_subset.is_empty
+        }
+        for day in sorted({day for days in asked.values() for day in days if day}):
+            self._make([key for key, days in asked.items() if day in days], day)
+        if alone := [key for key, days in asked.items() if None in days]:
+            self._make(alone, None)
+        return asked
+
+    def _make(self, keys: list[dg.AssetKey], day: str | None) -> None:
+        self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=self.instance, asset_selection=keys, partition_key=day, raise_on_error=False
+        )
+
+
+@pytest.fixture
+def sensor(monkeypatch: pytest.MonkeyPatch) -> Sensor:
+    monkeypatch.setattr(Trouble, "here", False)
+    return Sensor()
+
+
+def test_a_new_day_flows_through_and_then_nothing_is_asked_for(sensor: Sensor) -> None:
+    sensor.land("2024-01-01")
+    assert sensor.tick() == {}
+    sensor.load("raw_left", "2024-01-01")
+    assert sensor.tick() == {}, "what is made together waits for all of it"
+    sensor.load("raw_right", "2024-01-01")
+    assert sensor.tick() == {LEFT: {"2024-01-01"}, RIGHT: {"2024-01-01"}}
+    assert sensor.tick() == {REPORT: {None}}
+    assert sensor.tick() == {}
+
+
+def test_what_failed_is_asked_for_again_when_something_upstream_was_made(sensor: Sensor) -> None:
+    sensor.land("2024-01-01", "2024-01-02")
+    Trouble.here = True
+    for name in ("raw_left", "raw_right"):
+        sensor.load(name, "2024-01-01")
+        sensor.load(name, "2024-01-02")
+    sensor.tick()
+    assert sensor.tick() == {REPORT: {None}}
+    assert [sensor.tick() for _ in range(3)] == [{}, {}, {}]
+    Trouble.here = False
+    sensor.land("2024-01-03")
+    sensor.load("raw_left", "2024-01-03")
+    sensor.load("raw_right", "2024-01-03")
+    assert set(sensor.tick()) == {LEFT, RIGHT}
+    assert sensor.tick() == {REPORT: {None}}
+    assert sensor.tick() == {}
