@@ -29,6 +29,7 @@ def ui(
     environment = os.environ | {
         "DAGSTER_HOME": str(prepare_home(settings)),
         "DAGSTER_EVENT_BATCH_SIZE": "1000",
+        "ML_PLATFORM_DAGSTER_UI_URL": f"http://127.0.0.1:{port}",
         "ML_PLATFORM_MLFLOW_UI_URL": f"http://127.0.0.1:{mlflow_port}"
         if mlflow_port
         else settings.mlflow_ui_url,
