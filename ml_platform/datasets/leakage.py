@@ -19,23 +19,25 @@ would, the feature is not judged.
 
 A feature may also hold the label among others, as a terminal's share of frauds does. Then it changes where the label
 is: at the event itself, or soon after. So besides a feature itself, its change since the entity's last event, until its
-next, and until its first a day later, are judged in the same way, for each entity.
+next, and until its first on a later day, are judged in the same way, for each entity.
 
 What it assumes: that reports come in at the pace at which they came in before. When the share of all events that
 is reported in the last block is out of line with the earlier blocks, nothing is judged. A feature that is related
-to the delay of reports, a changing rate of positives, and a drifting feature widen the spread and do no other
-harm. What it cannot see: features too weak for the number of hidden positives, and snapshots without any
-(``as_of`` long after the last event, or reports that all take equally long). There, only a feature that separates
-the labels almost perfectly is called a leak.
+to the delay of reports, a changing rate of positives, and a drifting feature widen the spread and do no other harm.
+What it cannot see: labels spread thin over many events (the share of positives of an entity's whole history, say),
+features too weak for the number of hidden positives, and snapshots without any (``as_of`` long after the last event,
+or reports that all take equally long). There, only a feature that separates the labels almost perfectly is called a
+leak.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MOST_BLOCKS", "NEVER", "Events", "FeatureEvidence", "judge"]
+__all__ = ["MIN_MISSING", "MIN_POWER", "MOST_BLOCKS", "NEVER", "Events", "FeatureEvidence", "judge"]
 
 NEVER = np.iinfo(np.int64).max
 MOST_BLOCKS = 9
@@ -45,9 +47,12 @@ TAILS = 24
 MIN_MISSING = 0.5
 MIN_SPREADS = 5.0
 """It counts from this many standard deviations: chance does not reach it with hundreds of features."""
+MIN_POWER = 3.0
+"""At how many standard deviations a leak must be expected for a feature to be judged at all."""
 MAX_AUC = 0.999
 MOST_NEGATIVES = 50_000
 DAY_US = 86_400_000_000
+WEEK_US = 7 * DAY_US
 OUT_OF_LINE = 1.5
 PRIOR_BLOCKS = 4
 """How many blocks' worth of trust the spread by counting alone gets against that of the placebos."""
@@ -116,7 +121,7 @@ def judge(
         steps = {
             f"{step} of {name}": pair
             for name, codes in (entities or {}).items()
-            for step, pair in _steps(events.occurred, codes)
+            for step, pair in (_steps(events.occurred, codes, blocks.block) if blocks else ())
         }
         return {
             name: _judged(events, blocks, np.where(np.isnan(raw), -np.inf, raw), steps)
@@ -140,21 +145,27 @@ def _judged(
     return FeatureEvidence(auc is not None and auc >= MAX_AUC, auc)
 
 
-def _steps(occurred: Integers, codes: Integers) -> Iterator[tuple[str, _Step]]:
-    """Pairs of events of one entity: which event a change is ascribed to, and which it is counted from and to."""
+def _steps(occurred: Integers, codes: Integers, block: Integers) -> Iterator[tuple[str, _Step]]:
+    """Pairs of events of one entity: which event a change is ascribed to, and from and to which it is measured.
+
+    The last block has no later one to look into, so no change reaches over the end of its block.
+    """
     order = np.lexsort((occurred, codes))
     order = order[codes[order] >= 0]
     entity, time = codes[order], occurred[order]
     same = entity[1:] == entity[:-1]
     before, after = order[:-1][same], order[1:][same]
     yield "change since the last event", (after, before, after)
-    yield "change until the next event", (before, before, after)
-    span = int(np.ptp(time)) + DAY_US + 1 if len(time) else 1
-    place = entity * span + (time - time.min(initial=NEVER))
-    later = np.searchsorted(place, place + DAY_US)
-    within = later < len(place)
-    within[within] = entity[later[within]] == entity[within]
-    yield "change until a day later", (order[within], order[within], order[later[within]])
+    inside = block[before] == block[after]
+    yield "change until the next event", (before[inside], before[inside], after[inside])
+    day = time // DAY_US
+    day -= day.min(initial=0)
+    place = entity * (day.max(initial=0) + 2) + day
+    later = np.searchsorted(place, place + 1)
+    inside = later < len(place)
+    later[~inside] = 0
+    inside &= (entity[later] == entity) & (block[order[later]] == block[order])
+    yield "change until the next day", (order[inside], order[inside], order[later[inside]])
 
 
 def _aspects(values: Floats, steps: Mapping[str, _Step]) -> Iterator[tuple[str, Floats]]:
@@ -162,8 +173,10 @@ def _aspects(values: Floats, steps: Mapping[str, _Step]) -> Iterator[tuple[str, 
     yield "value", values
     for aspect, (ascribed, start, end) in steps.items():
         change = np.zeros(len(values))
-        change[ascribed] = values[end] - values[start]
-        yield aspect, np.where(np.isnan(change), 0.0, change)  # from null to null
+        change[ascribed] = np.nan_to_num(
+            values[end] - values[start], posinf=np.inf, neginf=-np.inf
+        )  # null - null
+        yield aspect, change
 
 
 @dataclass(frozen=True)
@@ -175,15 +188,17 @@ class _Blocks:
     reported: Booleans
     hidden: Booleans
 
+    @cached_property
+    def cell(self) -> Integers:
+        """A number for each event's block and what became of it: not reported, hidden, reported."""
+        return (self.hidden + 2 * self.reported) * (self.count + 1) + self.block
+
     def tally(self, group: Integers, groups: int) -> tuple[Floats, Floats, Floats]:
         """Reported, unreported and hidden events of each group and block; each of shape (groups, count)."""
-        cell = group * (self.count + 1) + self.block
-        size = groups * (self.count + 1)
-        reported, unreported, hidden = (
-            np.bincount(cell[chosen], minlength=size).reshape(groups, -1)[:, : self.count].astype(float)
-            for chosen in (self.reported, ~self.reported, self.hidden)
-        )
-        return reported, unreported, hidden
+        size = 3 * (self.count + 1)
+        cells = np.bincount(group * size + self.cell, minlength=groups * size).astype(float)
+        silent, hidden, reported = np.moveaxis(cells.reshape(groups, 3, -1)[:, :, : self.count], 1, 0)
+        return reported, silent + hidden, hidden
 
     def most_telling(self, values: Floats) -> tuple[float, float] | None:
         """Missing share and its standard deviations, in the tail that the earlier blocks choose.
@@ -209,9 +224,11 @@ class _Blocks:
         if not enough.any():
             return None
         power = np.where(enough & (reported[:, 0] > 0), past.power(), 0.0)
-        if power[best := int(power.argmax())] < MIN_SPREADS:
+        if power[best := int(power.argmax())] < MIN_POWER:
             return None
-        missing, spreads = past.compare(reported[:, 0], unreported[:, 0], silent[0])
+        # A tail that has become rarer has lost reported positives, too: that is drift, and no leak.
+        kept = np.minimum(reported[:, 0] / past.reported.mean(axis=1), 1)
+        missing, spreads = past.compare(reported[:, 0], unreported[:, 0], silent[0] * kept)
         return float(missing[best]), float(spreads[best] / past.inflation()[best])
 
 
@@ -264,12 +281,16 @@ def _compare(reported: Floats, unreported: Floats, share: Floats, negatives: Flo
 
 
 def _cut(events: Events) -> _Blocks | None:
-    """Blocks as long as nine in ten reports take; None when they cannot tell anything."""
+    """Blocks as long as nine in ten reports take, or longer; None when they cannot tell anything."""
     delays = (events.reported - events.occurred)[events.mature & (events.reported != NEVER)]
     if len(delays) < FEWEST_POSITIVES:
         return None
-    length = int(np.clip(np.quantile(delays, 0.9), 1, events.longest))
-    count = min(int((events.as_of - events.occurred.min()) // length), MOST_BLOCKS)
+    span = events.as_of - int(events.occurred.min())
+    length = max(int(np.quantile(delays, 0.9)), 1)
+    whole_weeks = -(-length // WEEK_US) * WEEK_US
+    if length > WEEK_US // 2 and span // whole_weeks >= FEWEST_BLOCKS:
+        length = whole_weeks  # so that weekdays do not make the blocks differ
+    count = min(span // length, MOST_BLOCKS)
     if count < FEWEST_BLOCKS:
         return None
     block = (events.as_of - 1 - events.occurred) // length

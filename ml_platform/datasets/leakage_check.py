@@ -1,5 +1,6 @@
 """The leakage check: :mod:`ml_platform.datasets.leakage` on the newest events of a snapshot."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +11,15 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from ml_platform.checks import CheckOutcome
-from ml_platform.datasets.leakage import MOST_BLOCKS, NEVER, Events, FeatureEvidence, judge
+from ml_platform.datasets.leakage import (
+    MIN_MISSING,
+    MIN_POWER,
+    MOST_BLOCKS,
+    NEVER,
+    Events,
+    FeatureEvidence,
+    judge,
+)
 from ml_platform.datasets.query import reported_at
 from ml_platform.datasets.snapshot import Snapshot
 from ml_platform.use_case import Dataset
@@ -58,6 +67,9 @@ def leakage_check(snapshot: Snapshot, dataset: Dataset, *, most_rows: int = MOST
         description,
         {
             "leaking": sorted(leaking),
+            "to_watch": sorted(
+                name for name, found in evidence.items() if not found.leaks and _is_odd(found)
+            ),
             "not_numeric": sorted(set(dataset.feature_names) - set(judged)),
             "rows": data.num_rows,
             "evidence": {
@@ -74,6 +86,11 @@ def leakage_check(snapshot: Snapshot, dataset: Dataset, *, most_rows: int = MOST
     )
 
 
+def _is_odd(found: FeatureEvidence) -> bool:
+    """Whether more data may show a leak."""
+    return found.missing is not None and found.missing >= MIN_MISSING and (found.spreads or 0) >= MIN_POWER
+
+
 def _sentence(name: str, found: FeatureEvidence) -> str:
     if found.missing is None:
         return f"{name} alone separates the labels almost perfectly (AUC {found.auc:.4f}): is it made from the label?"
@@ -86,7 +103,8 @@ def _sentence(name: str, found: FeatureEvidence) -> str:
 
 def _newest(snapshot: Snapshot, dataset: Dataset, features: Sequence[str], most_rows: int) -> pa.Table:
     """The events that the blocks can hold; numbers as 32-bit floats."""
-    since = pa.scalar(snapshot.as_of - MOST_BLOCKS * dataset.label.delay)
+    weeks = math.ceil(dataset.label.delay / timedelta(weeks=1))
+    since = pa.scalar(snapshot.as_of - MOST_BLOCKS * weeks * timedelta(weeks=1))
     sampled = dataset.keys[0] if dataset.keys else dataset.id
     columns = list(
         dict.fromkeys((dataset.occurred_at, reported_at(dataset), sampled, *dataset.keys, *features))
