@@ -96,8 +96,8 @@ def test_with_the_sensors_on_a_new_day_flows_through(ui: UI) -> None:
     ui.start_sensors("landing", "automation", "run_failures", "check_failures", "card_fraud_retraining")
     ui.project("simulate", "--days", "1")
     day = max(path.name for path in ui.landing.joinpath("payments").iterdir())
-    until(lambda: day in ui.days_of("card_fraud/prediction_events"), f"events of {day}", timeout=400)
-    until(lambda: _asset_made_since(ui, "online/customer_daily", day), f"online rows of {day}", timeout=200)
+    until(lambda: day in ui.days_of("card_fraud/prediction_events"), f"events of {day}", timeout=900)
+    until(lambda: _asset_made_since(ui, "online/customer_daily", day), f"online rows of {day}", timeout=300)
     assert ui.tick_errors() == []
 
 
