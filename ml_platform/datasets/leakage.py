@@ -306,9 +306,12 @@ def _cut(events: Events) -> _Blocks | None:
 
 
 def _auc(values: Floats, positive: Booleans) -> float | None:
-    """Area under the ROC curve, in the better direction, against a sample of the negatives."""
+    """Area under the ROC curve, in the better direction, against a sample of the negatives; None of too few rows.
+
+    A handful of large frauds is separated by the amount without any leak.
+    """
     negatives = np.flatnonzero(~positive)
-    if not positive.any() or not len(negatives):
+    if min(positive.sum(), len(negatives)) < FEWEST_POSITIVES:
         return None
     from sklearn.metrics import roc_auc_score
 

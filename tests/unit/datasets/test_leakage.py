@@ -119,5 +119,7 @@ def test_too_few_labels_are_not_judged(positives):
     reported = np.full(n, NEVER)
     reported[:positives] = 20 * DAY
     events = Events(np.linspace(0, 30 * DAY, n).astype(np.int64), reported, 31 * DAY, 7 * DAY)
-    found = judge(events, {"x": np.random.default_rng(0).random(n)})["x"]
-    assert (found.leaks, found.missing) == (False, None)
+    honest = np.random.default_rng(0).random(n)
+    for values in (honest, honest + (reported != NEVER)):  # five large frauds are separated by their amount
+        found = judge(events, {"x": values})["x"]
+        assert (found.leaks, found.missing) == (False, None)
