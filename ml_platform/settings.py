@@ -25,7 +25,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         default=Path(".ml_platform"),
-        description="Folder of all local state: warehouse, snapshots, registry, MLflow, Dagster. Delete it: all is new.",
+        description="Folder of all local state (warehouse, registry, MLflow, Dagster). Delete it: all is new.",
     )
     landing: Path | None = Field(
         default=None, description="Landing folder that raw files are dropped into; default: `<home>/landing`."

@@ -1,5 +1,7 @@
 """When an asset is materialised by itself: the rule of staleness as a Dagster automation condition."""
 
+from typing import Any
+
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
@@ -67,7 +69,7 @@ def _when(condition: dg.AutomationCondition[dg.AssetKey], label: str) -> dg.Auto
     ).with_label(label)
 
 
-def _upstream_made_since_the_attempt() -> dg.AutomationCondition[dg.AssetKey]:
+def _upstream_made_since_the_attempt() -> dg.AutomationCondition[Any]:
     attempted = (
         dg.AutomationCondition.newly_requested() | dg.AutomationCondition.execution_failed().newly_true()
     )
