@@ -52,7 +52,8 @@ because window functions hold what they read in memory.
 
 {#-
 The days being built, split into chunks: lists of `first..last`. A chunk ends where it has `chunk_rows` events, but not
-before it spans as many days as it must read besides its own; and where a gap makes it cheaper to begin anew.
+before it spans half as many days again as it must read besides its own, or reading those would cost more than memory
+does; and where a gap makes it cheaper to begin anew.
 -#}
 {% macro day_chunks() %}
     {%- set meta = config.get('meta') -%}
@@ -78,7 +79,7 @@ before it spans as many days as it must read besides its own; and where a gap ma
         {%- endif -%}
         {%- set open.start = first -%}
         {%- for day, rows in counts if first <= day <= last -%}
-            {%- if open.rows + rows > limit and (day - open.first).days > meta.lookback_days -%}
+            {%- if open.rows + rows > limit and (day - open.first).days > 1.5 * meta.lookback_days -%}
                 {%- if day > open.start -%}
                     {%- do open.spans.append(open.start ~ '..' ~ (day - one_day)) -%}
                 {%- endif -%}
