@@ -1,68 +1,23 @@
-"""BigQuery's point-in-time join, run by GoogleSQL's own reference implementation (ZetaSQL).
-
-It analyses as BigQuery does and evaluates the query: validity and meaning are both tested without BigQuery.
-"""
+"""BigQuery's queries, run by GoogleSQL itself: the point-in-time join and the dataset."""
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from oracles import point_in_time as oracle
+from support.googlesql import as_query, literal, micros, runner, with_tables
 
+from ml_platform.datasets.query import dataset_sql, scoring_sql
 from ml_platform.features.point_in_time.join import join_sql
+from ml_platform.use_case import Dataset, Label, ViewFeatures
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-TYPES = {str: "STRING", int: "INT64", float: "FLOAT64", datetime: "TIMESTAMP"}
 EVENT_COLUMNS = {"id": int, "k": str, "j": int, "occurred_at": datetime}
 
 
 @pytest.fixture(scope="module")
 def googlesql():
-    from zetasql.api import CatalogBuilder, PreparedQuery
-    from zetasql.types import AnalyzerOptions, LanguageOptions, ZetaSQLBuiltinFunctionOptions
-
-    language = LanguageOptions.maximum_features()
-    functions = ZetaSQLBuiltinFunctionOptions(language_options=language)
-    catalog = CatalogBuilder("warehouse").with_builtin_functions(functions).build()
-    options = AnalyzerOptions(language_options=language)
-
-    def run(sql):
-        query = (
-            PreparedQuery.builder().set_sql(sql).set_analyzer_options(options).set_catalog(catalog).prepare()
-        )
-        with query:
-            table = query.execute().content.table_data  # None without rows
-            return [tuple(_value(cell) for cell in row.cell) for row in table.row] if table else []
-
-    return run
-
-
-def _value(cell):
-    for kind in ("int64_value", "double_value", "string_value"):
-        if (value := getattr(cell, kind)) is not None:
-            return value
-    return None
-
-
-def literal(value):
-    if isinstance(value, datetime):
-        return f"TIMESTAMP_MICROS({(value - EPOCH) // timedelta(microseconds=1)})"
-    if isinstance(value, float):
-        return f"CAST('{value}' AS FLOAT64)"
-    if isinstance(value, str):
-        return f"'{value}'"
-    return str(value)
-
-
-def as_query(rows, columns):
-    """Rows as a query: a table needs no loading."""
-    nothing = ", ".join(f"CAST(NULL AS {TYPES[kind]}) AS {name}" for name, kind in columns.items())
-    selects = [f"SELECT {nothing} FROM (SELECT 1) WHERE FALSE"]
-    selects += [
-        "SELECT " + ", ".join("NULL" if row[c] is None else literal(row[c]) for c in columns) for row in rows
-    ]
-    return " UNION ALL ".join(selects)
+    return runner()
 
 
 @settings(max_examples=25, deadline=None)
@@ -70,20 +25,70 @@ def as_query(rows, columns):
 def test_join_equals_the_obvious_one(googlesql, request_, events, terminal, pair):
     tables = {"f.terminal": terminal, "f.pair": pair}
     request_ = request_.model_copy(update={"events": as_query(events, EVENT_COLUMNS)})
-    sql = join_sql(request_, "bigquery")
-    for relation, rows in tables.items():
-        sql = sql.replace(
-            ".".join(f"`{part}`" for part in relation.split(".")), f"({as_query(rows, oracle.COLUMNS)})"
-        )
+    sql = with_tables(
+        join_sql(request_, "bigquery"), {name: (rows, oracle.COLUMNS) for name, rows in tables.items()}
+    )
     features = ", ".join(request_.output_features)
 
     found = googlesql(f"SELECT id, k, j, UNIX_MICROS(occurred_at) AS t, {features} FROM ({sql})")
 
-    wanted = [
-        (*row[:3], None if row[3] is None else (row[3] - EPOCH) // timedelta(microseconds=1), *row[4:])
-        for row in oracle.expected(request_, events, tables)
-    ]
+    wanted = [(*row[:3], micros(row[3]), *row[4:]) for row in oracle.expected(request_, events, tables)]
     assert oracle.canonical(found) == oracle.canonical(wanted)
+
+
+def test_dataset_and_scoring_mean_the_same_there(googlesql):
+    dataset = Dataset(
+        events="f.events",
+        id="id",
+        keys=("k",),
+        features=("j",),
+        views=(ViewFeatures(view=oracle.TERMINAL, features=("x",)),),
+        label=Label(relation="f.reports", id="event", available_at="reported_at", delay=timedelta(days=1)),
+        history=timedelta(hours=20),
+    )
+    hours = [oracle.BASE + n * oracle.HOUR for n in range(31)]
+    tables = {
+        "f.events": (
+            [{"id": n, "k": "ab"[n % 2], "j": n * 10, "occurred_at": hours[n]} for n in range(31)],
+            EVENT_COLUMNS,
+        ),
+        "f.terminal": (
+            [
+                {"k": "a", "j": 0, "event_timestamp": t, "available_at": t, "x": n / 2, "s": "", "n": 0}
+                for n, t in enumerate(hours[::7])
+            ],
+            oracle.COLUMNS,
+        ),
+        "f.reports": (
+            [
+                {"event": 12, "reported_at": hours[20]},
+                {"event": 12, "reported_at": hours[15]},
+                {"event": 13, "reported_at": hours[26]},
+            ],
+            {"event": int, "reported_at": datetime},
+        ),
+    }
+
+    def rows(query, columns):
+        sql = with_tables(query.sql, tables)
+        for name, value in query.parameters.items():
+            sql = sql.replace(f"@{name}", literal(value))
+        return sorted(
+            googlesql(f"SELECT id, k, j, UNIX_MICROS(occurred_at), terminal__x{columns} FROM ({sql})")
+        )
+
+    labelled = rows(
+        dataset_sql(dataset, "bigquery", as_of=hours[25]), ", label, UNIX_MICROS(label_available_at)"
+    )
+
+    assert [row[0] for row in labelled] == list(range(5, 25)), "history before as_of"
+    assert {row[0]: row[5:] for row in labelled if row[5]} == {12: (1, micros(hours[15]))}
+    assert [row[4] for row in labelled if row[1] == "a"] == [n // 7 / 2 for n in range(5, 25) if n % 2 == 0]
+    assert all(row[4] is None for row in labelled if row[1] == "b")
+    scored = rows(scoring_sql(dataset, "bigquery", [date(2031, 3, 9)]), "")
+    assert [row[0] for row in scored] == list(range(19)), "the hours until midnight"
+    known = {row[0]: row[:5] for row in labelled}
+    assert all(row == known[row[0]] for row in scored if row[0] in known), "as in training"
 
 
 def test_evaluation_tells_nan_and_null_apart(googlesql):
