@@ -2,6 +2,7 @@
 
 import dagster as dg
 from dagster import DagsterEventType, EventRecordsFilter
+from dagster._core.errors import DagsterAssetCheckFailedError
 
 from ml_platform.orchestration.alerting import MAY_FAIL_TAG, assets_of_step, check_alert, failure_alert
 from ml_platform.orchestration.collecting import Failure
@@ -26,6 +27,8 @@ def run_failure_sensor(platform: Platform) -> dg.SensorDefinition:
         alerts = platform.port("alerts")
         for event in context.get_step_failure_events():
             failure = Failure.of(event.step_failure_data.error, event.message or "")
+            if failure.kind == DagsterAssetCheckFailedError.__name__:
+                continue  # the alert of the check says more
             for key in assets_of_step(platform, event.step_key or "", run.asset_selection):
                 alerts.send(failure_alert(platform, key, failure.message, run.run_id))
         if not context.get_step_failure_events():
