@@ -44,5 +44,5 @@ class DuckDBDialect(SqlDialect):
         if kind is not None and types.is_nested(kind):
             element = "format('{:.17e}', x)" if types.is_floating(kind.value_type) else "CAST(x AS VARCHAR)"
             return [f"array_to_string(list_transform({column}, lambda x: {element}), ',') DESC NULLS LAST"]
-        is_nan = f"typeof({column}) IN ('DOUBLE', 'FLOAT') AND CAST({column} AS VARCHAR) = 'nan'"
+        is_nan = f"typeof({column}) IN ('DOUBLE', 'FLOAT') AND isnan(TRY_CAST({column} AS DOUBLE))"
         return [f"({is_nan}) ASC NULLS LAST", f"{column} DESC NULLS LAST"]
