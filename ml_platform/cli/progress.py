@@ -44,11 +44,11 @@ class RunProgress:
         if self._status is not None:
             self._status.update(text)
         else:
-            self._console.print(f"  {text}", style="dim", highlight=False)
+            self._console.print(f"  {text}", style="dim", highlight=False, soft_wrap=True)
 
     def tell(self, text: str, style: str) -> None:
         """Show something that stays."""
-        self._console.print(f"  {text}", style=style, markup=False, highlight=False)
+        self._console.print(f"  {text}", style=style, markup=False, highlight=False, soft_wrap=True)
 
     def __call__(self, event: dg.DagsterEvent) -> None:
         """Take note of a Dagster event."""
