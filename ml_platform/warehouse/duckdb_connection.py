@@ -17,6 +17,8 @@ __all__ = ["open_database"]
 _LOG = logging.getLogger(__name__)
 # A thread that connects while another opens the file would get a database without its Python functions (2.0).
 _CONNECTING = threading.Lock()
+# Whom a wait was given up for, and when: what follows in the same process does not wait as long again.
+_GIVEN_UP: dict[Path, tuple[str, float]] = {}
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _DAMAGED = ("not a valid DuckDB database", "Could not read enough bytes", "Corrupt database file")
 FIRST_PAUSE_SECONDS = 0.02
@@ -37,7 +39,8 @@ def open_database(path: Path, lock_timeout_seconds: float) -> Iterator[Any]:
         lock_timeout_seconds: how long to wait for another process that holds the file.
 
     Raises:
-        LockTimeoutError: another process still held it by then.
+        LockTimeoutError: another process still held it by then, or holds it after this process has given up waiting
+            for it just before.
         UnreadableFileError: the file is damaged or no DuckDB database.
         ConfigurationError: the file cannot be opened or created there.
     """
@@ -67,7 +70,7 @@ def _connect(path: Path, lock_timeout_seconds: float) -> Any:  # noqa: ANN401 (d
     while True:
         try:
             with _CONNECTING:
-                return duckdb.connect(str(path))
+                connection = duckdb.connect(str(path))
         except duckdb.Error as error:
             message = str(error)
             if any(text in message for text in _DAMAGED):
@@ -77,10 +80,11 @@ def _connect(path: Path, lock_timeout_seconds: float) -> Any:  # noqa: ANN401 (d
                     f"cannot open the warehouse {path}: {message}; check the path and its permissions"
                 ) from error
             waited, holder = time.monotonic() - started, _holder(message)
-            if waited >= lock_timeout_seconds:
+            if waited >= lock_timeout_seconds or _given_up(path, holder, lock_timeout_seconds):
+                _GIVEN_UP.setdefault(path, (holder, time.monotonic()))
                 raise LockTimeoutError(
-                    f"{path} is still held by {holder} after {waited:.0f} s; close that program's connection "
-                    f"(in a notebook: connection.close() or restart the kernel) or end it, and run again"
+                    f"{path} is held by {holder}, and was for {lock_timeout_seconds:g} s; close that program's "
+                    f"connection (in a notebook: connection.close() or restart the kernel) or end it, and run again"
                 ) from error
             if waited >= report_at:
                 _LOG.warning(
@@ -91,8 +95,20 @@ def _connect(path: Path, lock_timeout_seconds: float) -> Any:  # noqa: ANN401 (d
                     lock_timeout_seconds,
                 )
                 report_at = waited + REPORT_EVERY_SECONDS
+        else:
+            _GIVEN_UP.pop(path, None)
+            return connection
         time.sleep(min(pause, max(lock_timeout_seconds - waited, 0.0)))
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _given_up(path: Path, holder: str, lock_timeout_seconds: float) -> bool:
+    """Whether this process waited for the same holder in vain, not longer ago than it would wait again."""
+    whom, at = _GIVEN_UP.get(path, ("", 0.0))
+    if time.monotonic() - at > lock_timeout_seconds:
+        _GIVEN_UP.pop(path, None)
+        return False
+    return whom == holder
 
 
 def _create(path: Path) -> None:

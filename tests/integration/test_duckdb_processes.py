@@ -98,6 +98,9 @@ def test_the_wait_is_bounded_and_names_the_holder_and_the_remedy(path: Path) -> 
     with pytest.raises(LockTimeoutError, match=rf"PID {holder.pid}\b.*close") as caught:
         warehouse.scalar("SELECT n FROM things")
     assert str(path) in str(caught.value)
+    patient = DuckDBWarehouse(path, lock_timeout_seconds=3600)
+    with pytest.raises(LockTimeoutError):  # the next step of the same update: the holder is still that one
+        patient.scalar("SELECT n FROM things")
     holder.communicate("close\n")
     assert warehouse.scalar("SELECT n FROM things") == 1
 
