@@ -20,7 +20,7 @@ def print_failures(console: Console, report: Report) -> None:
     """Say what failed and what waits for it."""
     for key, error in sorted(report.failed.items()):
         console.print(f"\n[red]{key.to_user_string()} failed[/]: ", end="")
-        console.print(error.strip(), markup=False, highlight=False)
+        console.print(error.strip(), markup=False, highlight=False, soft_wrap=True)
     for check in report.checks:
         if not check.passed and "not evaluated" not in (check.description or ""):
             colour = "red" if check.severity == dg.AssetCheckSeverity.ERROR else "yellow"
@@ -28,9 +28,9 @@ def print_failures(console: Console, report: Report) -> None:
                 f"[{colour}]check {check.check_name} of {check.asset_key.to_user_string()} failed[/]: ",
                 end="",
             )
-            console.print(_said(check), markup=False, highlight=False)
+            console.print(_said(check), markup=False, highlight=False, soft_wrap=True)
     for key, reason in sorted(report.waiting.items()):
-        console.print(f"[yellow]{key.to_user_string()}[/] {reason}")
+        console.print(f"[yellow]{key.to_user_string()}[/] {reason}", soft_wrap=True)
     if report.stopped:
         console.print("[red]stopped[/]: nothing more was tried, as it would have waited for the same lock")
 
