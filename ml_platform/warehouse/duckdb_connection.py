@@ -80,9 +80,10 @@ def _connect(path: Path, lock_timeout_seconds: float) -> Any:  # noqa: ANN401 (d
                     f"cannot open the warehouse {path}: {message}; check the path and its permissions"
                 ) from error
             waited, holder = time.monotonic() - started, _holder(message)
-            if waited >= lock_timeout_seconds:
+            in_vain = waited >= lock_timeout_seconds
+            if in_vain:
                 _GIVEN_UP[path] = (holder, time.monotonic())
-            if _given_up(path, holder, lock_timeout_seconds):
+            if in_vain or _given_up(path, holder, lock_timeout_seconds):
                 raise LockTimeoutError(
                     f"{path} is held by {holder}, and was for {lock_timeout_seconds:g} s; close that program's "
                     f"connection (in a notebook: connection.close() or restart the kernel) or end it, and run again"
