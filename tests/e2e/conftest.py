@@ -1,6 +1,7 @@
 """One simulated bank and one finished update of it, shared by the tests that need a whole graph."""
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +26,20 @@ def clean_session() -> None:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    folder = tmp_path_factory.mktemp("finished")
-    project = Project(folder / "home", folder / "landing")
+def _kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Where the finished project lives, and a copy of it as it was then: its state holds paths, so it cannot move."""
+    place, copy = tmp_path_factory.mktemp("finished"), tmp_path_factory.mktemp("kept") / "finished"
+    project = Project(place / "home", place / "landing")
     project("simulate", *SMALL_BANK)
     project("run")
-    return Finished(project, folder / "landing")
+    shutil.copytree(place, copy)
+    return place, copy
+
+
+@pytest.fixture(scope="module")
+def finished(_kept: tuple[Path, Path]) -> Finished:
+    """The same for each module, whatever others did with it."""
+    place, copy = _kept
+    shutil.rmtree(place)
+    shutil.copytree(copy, place)
+    return Finished(Project(place / "home", place / "landing"), place / "landing")
