@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["CassandraOnlineStore"]
 
 SCAN_ROWS = 2_000
+VIEWS, LOCKS = "ml_platform_views", "ml_platform_locks"
 
 
 class CassandraOnlineStore(OnlineStore):
@@ -59,6 +60,7 @@ class CassandraOnlineStore(OnlineStore):
         self._writer: BatchWriter | None = None
         self._prepared: dict[str, PreparedStatement] = {}
         self._guard = threading.Lock()
+        self._catalogued = False
 
     @property
     def session(self) -> Session:
@@ -71,11 +73,9 @@ class CassandraOnlineStore(OnlineStore):
 
     def record(self, view: str) -> Record:
         """See the contract."""
-        if "ml_platform_views" not in self._tables():
-            self._refresh()
-            if "ml_platform_views" not in self._tables():
-                return Record(view)
-        sql = f"SELECT record, revision FROM {self._qualified('ml_platform_views')} WHERE name = ?"
+        if not self._has_catalogue():
+            return Record(view)
+        sql = f"SELECT record, revision FROM {self._qualified(VIEWS)} WHERE name = ?"
         found = self._retried(
             lambda: self.session.execute(self.prepare(sql), (view,), execution_profile=READ).one()
         )
@@ -84,7 +84,7 @@ class CassandraOnlineStore(OnlineStore):
     def replace_record(self, old: Record, new: Record) -> Record:
         """See the contract; a lightweight transaction."""
         new = replace(new, revision=old.revision + 1)
-        table = self._qualified("ml_platform_views")
+        table = self._qualified(VIEWS)
         if not old.revision:
             self._create_catalogue()
             sql = f"INSERT INTO {table} (name, record, revision) VALUES (%s, %s, %s) IF NOT EXISTS"
@@ -126,7 +126,7 @@ class CassandraOnlineStore(OnlineStore):
     def lock(self, view: str, timeout_seconds: float) -> Iterator[None]:
         """See the contract; a lease that is renewed while it is held."""
         self._create_catalogue()
-        table = self._qualified("ml_platform_locks")
+        table = self._qualified(LOCKS)
         lease = Lease(self._conditional, table, view, self.settings.lease_seconds)
         with lease.held(timeout_seconds):
             yield
@@ -145,9 +145,9 @@ class CassandraOnlineStore(OnlineStore):
 
     def add_columns(self, table: Table, columns: Sequence[Column]) -> None:
         """See the contract. Raises SchemaMismatchError when a column is there with another type."""
-        self._refresh()
+        there = self._columns(table.name)
         for column in columns:
-            if column.name not in self._columns(table.name):
+            if column.name not in there:
                 self._define(
                     f'ALTER TABLE {self._qualified(table.name)} ADD "{column.name}" {cql_type(column)}'
                 )
@@ -250,34 +250,33 @@ class CassandraOnlineStore(OnlineStore):
                 raise explained(error, self.settings) from error
         raise AssertionError("unreachable")
 
+    def _has_catalogue(self) -> bool:
+        self._catalogued = self._catalogued or all(map(self._columns, (VIEWS, LOCKS)))
+        return self._catalogued
+
     def _create_catalogue(self) -> None:
-        tables = self._tables()
-        if "ml_platform_views" not in tables:
-            name = self._qualified("ml_platform_views")
-            self._define(
-                f"CREATE TABLE IF NOT EXISTS {name} (name text PRIMARY KEY, revision bigint, record text)"
-            )
-        if "ml_platform_locks" not in tables:
-            name = self._qualified("ml_platform_locks")
-            self._define(f"CREATE TABLE IF NOT EXISTS {name} (name text PRIMARY KEY, holder text)")
+        if not self._has_catalogue():
+            for table, columns in ((VIEWS, "revision bigint, record text"), (LOCKS, "holder text")):
+                self._define(
+                    f"CREATE TABLE IF NOT EXISTS {self._qualified(table)} (name text PRIMARY KEY, {columns})"
+                )
 
     def _define(self, cql: str) -> None:
         with translated(self.settings), contextlib.suppress(AlreadyExists):
             self.session.execute(cql, timeout=max(60.0, self.settings.write_timeout_seconds))
-        self._refresh()
-
-    def _refresh(self) -> None:
-        with translated(self.settings):
-            self.session.cluster.refresh_keyspace_metadata(
-                self.settings.keyspace, max_schema_agreement_wait=10
-            )
-
-    def _tables(self) -> dict[str, Any]:
-        keyspace = self.session.cluster.metadata.keyspaces.get(self.settings.keyspace)
-        return keyspace.tables if keyspace is not None else {}
 
     def _columns(self, table: str) -> dict[str, str]:
-        return {name: column.cql_type for name, column in self._tables()[table].columns.items()}
+        """CQL types by column; empty when there is no such table.
+
+        The server is asked, since the driver hears of what other clients define only some time later.
+        """
+        cql = (
+            "SELECT column_name, type FROM system_schema.columns WHERE keyspace_name = %s AND table_name = %s"
+        )
+        parameters = (self.settings.keyspace, table)
+        return dict(
+            self._retried(lambda: self.session.execute(cql, parameters, execution_profile=WRITE).all())
+        )
 
     def _check_columns(self, table: Table) -> None:
         there = self._columns(table.name)
