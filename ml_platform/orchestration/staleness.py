@@ -135,25 +135,23 @@ class Staleness:
         return {key: days for key, days in found.items() if days}
 
     def waits_for(self, key: dg.AssetKey, day: Day) -> frozenset[dg.AssetKey]:
-        """The assets that must be built before (asset, day) can be."""
+        """The assets that must be built before (asset, day) can be.
+
+        What is only ordered behind must be there, and may be stale: a release serves until the next one does, also
+        while the gate keeps that one back.
+        """
         node = self._nodes[key]
         before: set[dg.AssetKey] = set()
         for dep in node.deps:
             if dep not in self._nodes:
                 continue
             stale = self.stale.get(dep, frozenset())
-            read = [d for d in self._needed_days(node, dep, day) if d in stale]
+            read = [d for d in self.read_days(node, dep, day) if d in stale]
             if dep in node.together:
                 before |= {upstream for d in read for upstream in self.waits_for(dep, d)}
             elif read or not self.built(dep):
                 before.add(dep)
         return frozenset(before)
-
-    def _needed_days(self, node: Node, dep: dg.AssetKey, day: Day) -> list[Day]:
-        """Like :meth:`read_days`, but what is only ordered behind must be there, too."""
-        if node.rule(dep) != "order":
-            return self.read_days(node, dep, day)
-        return list(self.stale.get(dep, frozenset()))
 
     def why(self, key: dg.AssetKey) -> str:
         """In words, why an asset is stale; empty when it is not."""

@@ -87,7 +87,8 @@ def batches(
         for span in [(None, None)] if None in days else _ranges(days, order):
             keys_of[span] |= keys
     found = [Batch(frozenset(keys), *span) for span, keys in keys_of.items()]
-    return sorted(found, key=lambda batch: (batch.first or "", batch.last or ""))
+    # Days come before what has none: a new day is scored by the release that is there, not by one made with it.
+    return sorted(found, key=lambda batch: (batch.first is None, batch.first or "", batch.last or ""))
 
 
 def _ranges(days: set[Day], order: Sequence[str]) -> list[tuple[str, str]]:

@@ -27,6 +27,7 @@ class World:
         self.files = {f"2024-01-0{day}": f"content {day}" for day in range(1, 6)}
         self.unreadable: set[str] = set()
         self.gate_passes = True
+        self.scored = False
         self.locked = False
         self.untrainable: set[str] = set()
         self.built: list[tuple[str, list[str]]] = []
@@ -99,7 +100,15 @@ class World:
             recording.finish(context.asset_key, recording.version_of(dg.AssetKey("dataset")))
             return dg.MaterializeResult()
 
-        return dg.Definitions(assets=[raw, other, models, dataset, model], executor=dg.in_process_executor)
+        @dg.asset(deps=["features", "model"], metadata={READS: {"model": "order"}}, **DAILY)
+        def scores(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+            recording = Recording(context)
+            self.built.append(("scores", recording.days))
+            recording.finish(context.asset_key, {day: day for day in recording.days})
+            return dg.MaterializeResult()
+
+        assets = [raw, other, models, dataset, model, *([scores] if self.scored else [])]
+        return dg.Definitions(assets=assets, executor=dg.in_process_executor)
 
     def update(
         self,
@@ -239,6 +248,19 @@ def test_a_failed_blocking_check_stops_what_lies_behind(world: World, instance: 
     assert not report.ok
     assert "model" not in {name for name, _ in world.built}
     assert "gate" in str(report.failed) or "blocking check" in str(report.waiting)
+
+
+def test_a_candidate_that_is_kept_back_does_not_stop_the_model_that_serves(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    world.scored = True
+    assert world.update(instance).ok
+    world.gate_passes = False
+    world.files |= {"2024-01-02": "corrected", "2024-01-06": "content 6"}
+    assert not world.update(instance).ok
+    assert "model" not in {name for name, _ in world.built}
+    scored = {day for name, days in world.built if name == "scores" for day in days}
+    assert scored == {"2024-01-02", "2024-01-03", "2024-01-06"}
 
 
 def test_days_that_arrive_late_take_their_place_in_the_calendar(instance: dg.DagsterInstance) -> None:
