@@ -119,7 +119,7 @@ class Updater:
                 for key, days in state.ready.items()
                 if key not in report.failed and not self._blocked(key)
             }
-            if not wave and not asked:
+            if not wave and not asked and not report.stopped:
                 asked = True
                 wave = {
                     key: days for key, days in also(state).items() if self._may_be_made(state, key, report)

@@ -46,7 +46,9 @@ def updating(project: Project) -> Iterator[subprocess.Popen[str]]:
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
