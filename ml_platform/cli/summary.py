@@ -172,7 +172,7 @@ def _times(console: Console, report: Report, seconds: float) -> None:
             if len(step.keys) > 1
             else [k.to_user_string() for k in step.keys]
         )
-        by_group[" and ".join(names) or "failed steps"] += step.seconds
+        by_group[" and ".join(names) or ("failed steps" if step.error else "checks alone")] += step.seconds
     compute = sum(by_group.values())
     top = sorted(by_group.items(), key=lambda item: -item[1])[:6]
     shown = ", ".join(f"{name} {value:.1f} s" for name, value in top)

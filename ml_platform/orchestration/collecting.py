@@ -77,10 +77,8 @@ class Collector:
         elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
             self.checks.append(event.asset_check_evaluation_data)
         elif event.event_type == DagsterEventType.STEP_SUCCESS:
-            keys = tuple(sorted(self._by_step[step]))
-            if not keys:  # a step of checks alone
-                return
-            days = max(self._days[key] for key in keys)
+            keys = tuple(sorted(self._by_step[step]))  # none: a step of checks alone
+            days = max((self._days[key] for key in keys), default=0)
             self.steps.append(Done(keys, days, event.step_success_data.duration_ms / 1000))
         elif event.event_type == DagsterEventType.STEP_FAILURE:
             failure = Failure.of(event.step_failure_data.error, f"step {step} failed")

@@ -10,7 +10,7 @@ import dagster as dg
 from dagster_dbt import DbtProject, dbt_assets
 
 from ml_platform.errors import MLPlatformError
-from ml_platform.orchestration.dbt.project import dbt_environment, manifest_path, target_path
+from ml_platform.orchestration.dbt.project import dbt_environment, target_path
 from ml_platform.orchestration.dbt.resource import QuickDbtCliResource
 from ml_platform.orchestration.dbt.translator import VIEW, Translator
 from ml_platform.orchestration.recording import Recording
@@ -20,10 +20,15 @@ from ml_platform.warehouse.base import Warehouse
 __all__ = ["dbt_models", "ranges"]
 
 
-def dbt_models(folder: Path, settings: Settings) -> dg.AssetsDefinition:
-    """Every model, daily; a range of days is one dbt invocation, and a day's tests cost a day."""
+def dbt_models(folder: Path, manifest: Path, settings: Settings) -> dg.AssetsDefinition:
+    """Every model, daily; a range of days is one dbt invocation, and a day's tests cost a day.
+
+    Args:
+        folder: the dbt project.
+        manifest: as :func:`~ml_platform.orchestration.dbt.project.manifest_path` gives it.
+        settings: where the warehouse is, and what dbt writes goes.
+    """
     target = target_path(settings)
-    manifest = manifest_path(folder, settings)
     project = DbtProject(folder, target_path=target, profiles_dir=folder)
 
     @dbt_assets(
