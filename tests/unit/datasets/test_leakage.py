@@ -10,9 +10,12 @@ DAYS, PER_DAY, SHOPS = 45, 3_000, 1_000
 
 
 class World:
-    """Events of shops, some of which are bad for ten days; what is bad is reported 3 days later on average."""
+    """Events of shops, some of which are bad for ten days; what is bad is reported 3 days later on average.
 
-    def __init__(self, seed=0, as_of=DAYS):
+    Or all of it ``delay`` days later, to the instant.
+    """
+
+    def __init__(self, seed=0, as_of=DAYS, delay=None):
         self.random = random = np.random.default_rng(seed)
         n = DAYS * PER_DAY
         self.time = np.sort(random.random(n) * DAYS)
@@ -22,7 +25,7 @@ class World:
             cracked |= (self.shop == shop) & (self.time > start) & (self.time < start + 10)
         self.bad = (cracked & (random.random(n) < 0.8)) | (random.random(n) < 0.008)
         # Those of cracked shops are reported later: the feature is related to the delay.
-        self.reported_at = self.time + random.gamma(2, np.where(cracked, 2.2, 1.3))
+        self.reported_at = self.time + (delay or random.gamma(2, np.where(cracked, 2.2, 1.3)))
         self.reported = self.bad & (self.reported_at < as_of)
         reported = np.where(self.reported, self.reported_at * DAY, 0).astype(np.int64)
         self.events = Events(
@@ -52,9 +55,9 @@ class World:
         return judge(self.events, {"x": np.asarray(values, float)}, {"shop": self.shop})["x"]
 
 
-@pytest.fixture(scope="module")
-def world():
-    return World(1)
+@pytest.fixture(scope="module", params=[None, 7], ids=["reported in days", "reported after a week"])
+def world(request):
+    return World(1, delay=request.param)
 
 
 LEAKS = {
@@ -69,6 +72,7 @@ HONEST = {
     "almost perfect": lambda w: 7 * w.bad + w.noise(),
     "strong": lambda w: 4 * w.bad + w.noise(),
     "strong and growing": lambda w: 4 * w.bad + w.noise() + w.time / 10,
+    "strong and shrinking": lambda w: 4 * w.bad + w.noise() - w.time / 10,
     "weak": lambda w: w.bad + w.noise(),
     "a count that takes a month to fill": lambda w: w.random.poisson(np.minimum(w.time, 30)),
     "the shop's share of reports": lambda w: w.share(before=0, by_then=True),
