@@ -69,7 +69,7 @@ def print_summary(
     console.print(
         "\nnext        [bold]make ui[/]                      the graph, its checks and plots, on http://127.0.0.1:3000\n"
         "            [bold]ml-platform status[/]           every asset, how fresh it is\n"
-        "            [bold]ml-platform run[/]              a new day, once its files have landed (the simulated bank's:\n"
+        "            [bold]ml-platform run[/]              a new day, once it has landed (the simulated bank's:\n"
         "                                         [bold]ml-platform simulate --days 1[/])\n"
         f"            state lives in {home}; ml-platform is in .venv/bin",
         highlight=False,

@@ -26,8 +26,10 @@ Where reports take so long that no positive is reported by the end of its block 
 honest feature fills it as before, and one made from labels lacks as many as were positive.
 
 What it assumes: that reports come in at the pace at which they came in before. When the share of all events that
-is reported in the last block is out of line with the earlier blocks, nothing is judged. A feature that is related
-to the delay of reports, a changing rate of positives, and a drifting feature widen the spread and do no other harm.
+is reported in the last block is out of line with the earlier blocks, nothing is judged; nor is a tail whose reported
+positives are younger or older than they were, as those of an attack on one day are. A day with far more events than
+others is sampled, so that it does not speak for its block alone. A feature that is related to the delay of reports, a
+changing rate of positives, and a drifting feature widen the spread and do no other harm.
 What it cannot see: labels spread thin over many events (the share of positives of an entity's whole history, say),
 features too weak for the number of hidden positives, and snapshots without any (``as_of`` long after the last event).
 There, only a feature that separates the labels almost perfectly is called a
@@ -60,6 +62,12 @@ WEEK_US = 7 * DAY_US
 OUT_OF_LINE = 1.5
 PRIOR_BLOCKS = 4
 """How many blocks' worth of trust the spread by counting alone gets against that of the placebos."""
+AGES = 14
+"""Parts of a block: in each, positives have had about as long to be reported."""
+LEAST_SHARE = 0.2
+"""The share of an age's positives that is taken to be reported, at least: a young one does not stand for many."""
+BUSY = 2
+"""How many times as many events as the median day a day may have before it is sampled."""
 CLUSTERED = 1.5
 """How full a tail is scatters more than which share of it is reported: a stolen card pays often. Without this, honest
 features of the Fraud Detection Handbook's payments, drawn seven times, came up to 3.4 standard deviations."""
@@ -188,24 +196,31 @@ def _aspects(values: Floats, steps: Mapping[str, _Step]) -> Iterator[tuple[str, 
 
 @dataclass(frozen=True)
 class _Blocks:
-    """Events by block: 0 is the last, 1 the one before; block ``count`` holds those in none."""
+    """Events by block: 0 is the last, 1 the one before; block ``count`` holds those in none.
+
+    ``owed`` is how many hidden positives of its age a reported one stands for.
+    """
 
     count: int
     block: Integers
     reported: Booleans
     hidden: Booleans
+    owed: Floats
 
     @cached_property
     def cell(self) -> Integers:
         """A number for each event's block and what became of it: not reported, hidden, reported."""
         return (self.hidden + 2 * self.reported) * (self.count + 1) + self.block
 
-    def tally(self, group: Integers, groups: int) -> tuple[Floats, Floats, Floats]:
-        """Reported, unreported and hidden events of each group and block; each of shape (groups, count)."""
+    def tally(self, group: Integers, groups: int) -> tuple[Floats, Floats, Floats, Floats]:
+        """Reported, unreported, hidden and owed events of each group and block; each of shape (groups, count)."""
         size = 3 * (self.count + 1)
         cells = np.bincount(group * size + self.cell, minlength=groups * size).astype(float)
         silent, hidden, reported = np.moveaxis(cells.reshape(groups, 3, -1)[:, :, : self.count], 1, 0)
-        return reported, silent + hidden, hidden
+        known = np.flatnonzero(self.reported)
+        place = group[known] * (self.count + 1) + self.block[known]
+        owed: Floats = np.bincount(place, self.owed[known], minlength=groups * (self.count + 1)).astype(float)
+        return reported, silent + hidden, hidden, owed.reshape(groups, -1)[:, : self.count]
 
     def most_telling(self, values: Floats) -> tuple[float, float] | None:
         """Missing share and its standard deviations, in the tail that the earlier blocks choose.
@@ -221,12 +236,12 @@ class _Blocks:
         silent = counts[1].sum(axis=0)
         # Upper and lower tails: of each count, shape (tails, blocks).
         upper = [np.cumsum(c[::-1], axis=0)[::-1][1:] for c in counts]
-        reported, unreported, hidden = (
+        reported, unreported, hidden, owed = (
             np.concatenate([up, np.cumsum(c, axis=0)[:-1]]) for up, c in zip(upper, counts, strict=True)
         )
         kind = _Past if reported[:, 1:].sum(axis=1).max(initial=0) >= FEWEST_POSITIVES else _SilentPast
-        past = kind(reported[:, 1:], unreported[:, 1:], hidden[:, 1:], silent[1:])
-        power = np.where(past.tells(reported[:, 0]), past.power(), 0.0)
+        past = kind(reported[:, 1:], unreported[:, 1:], hidden[:, 1:], owed[:, 1:], silent[1:])
+        power = np.where(past.tells(reported[:, 0], owed[:, 0]), past.power(), 0.0)
         if not power.size or power[best := int(power.argmax())] < MIN_POWER:
             return None
         missing, spreads = past.judge(reported[:, 0], unreported[:, 0], silent[0])
@@ -240,12 +255,15 @@ class _Past:
     reported: Floats
     unreported: Floats
     hidden: Floats
+    owed: Floats
     silent: Floats
 
-    def tells(self, reported: Floats) -> Booleans:
-        """Which tails have enough positives, some of them in the last block; shape (tails,)."""
+    def tells(self, reported: Floats, owed: Floats) -> Booleans:
+        """Which tails have enough positives, some of them in the last block and no younger or older; shape (tails,)."""
         fewest = np.minimum(self.reported.sum(axis=1), self.hidden.sum(axis=1))
-        return np.asarray((fewest >= FEWEST_POSITIVES) & (reported > 0))
+        youth = (owed / reported) / (self.owed.sum(axis=1) / self.reported.sum(axis=1))
+        in_line = (youth >= 1 / OUT_OF_LINE) & (youth <= OUT_OF_LINE)
+        return np.asarray((fewest >= FEWEST_POSITIVES) & (reported > 0) & in_line)
 
     def judge(self, reported: Floats, unreported: Floats, silent: float) -> tuple[Floats, Floats]:
         """Compare the last block."""
@@ -274,7 +292,7 @@ class _Past:
 class _SilentPast(_Past):
     """Counts of earlier blocks of which no positive is reported by the block's end."""
 
-    def tells(self, reported: Floats) -> Booleans:
+    def tells(self, reported: Floats, owed: Floats) -> Booleans:  # noqa: ARG002
         """Which tails have enough positives; shape (tails,)."""
         return np.asarray((self.hidden.sum(axis=1) >= FEWEST_POSITIVES) & (reported == 0))
 
@@ -339,14 +357,33 @@ def _cut(events: Events) -> _Blocks | None:
         return None
     block = (events.as_of - 1 - events.occurred) // length
     block[(block < 0) | (block > count)] = count
+    block[_surplus(events, block < count)] = count
     end = events.as_of - block * length
     reported = events.reported <= end
     hidden = ~reported & (events.reported <= end + length)
-    blocks = _Blocks(count, block, reported, hidden)
-    (known,), (unknown,), (later,) = blocks.tally(np.zeros_like(block), 1)
+    age = np.clip((end - 1 - events.occurred) * AGES // length, 0, AGES - 1)
+    earlier = (block > 0) & (block < count)
+    known, later = (np.bincount(age[earlier & which], minlength=AGES) for which in (reported, hidden))
+    share = np.maximum(known / np.maximum(known + later, 1), LEAST_SHARE)
+    blocks = _Blocks(count, block, reported, hidden, ((1 - share) / share)[age])
+    return blocks if later.sum() >= FEWEST_POSITIVES and _in_line(blocks) else None
+
+
+def _surplus(events: Events, inside: Booleans) -> Booleans:
+    """A sample of the events of days that have far more than others; what is left has as many as a busy day."""
+    day = np.where(inside, (events.as_of - 1 - events.occurred) // DAY_US, -1) + 1
+    sizes = np.bincount(day)
+    sizes[0] = 0
+    most = BUSY * np.median(sizes[sizes > 0]) if sizes.any() else 0.0
+    kept = most / np.maximum(sizes, 1)
+    return np.asarray(np.random.default_rng(0).random(len(day)) >= kept[day])
+
+
+def _in_line(blocks: _Blocks) -> bool:
+    """Whether about as many events are reported in the last block as in the earlier ones, in proportion."""
+    (known,), (unknown,), _, _ = blocks.tally(np.zeros_like(blocks.block), 1)
     share = known / np.maximum(known + unknown, 1)
-    in_line = share[1:].min() / OUT_OF_LINE <= share[0] <= share[1:].max() * OUT_OF_LINE
-    return blocks if in_line and later[1:].sum() >= FEWEST_POSITIVES else None
+    return bool(share[1:].min() / OUT_OF_LINE <= share[0] <= share[1:].max() * OUT_OF_LINE)
 
 
 def _auc(values: Floats, positive: Booleans) -> float | None:

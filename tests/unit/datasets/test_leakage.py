@@ -12,18 +12,21 @@ DAYS, PER_DAY, SHOPS = 45, 3_000, 1_000
 class World:
     """Events of shops, some of which are bad for ten days; what is bad is reported 3 days later on average.
 
-    Or all of it ``delay`` days later, to the instant.
+    Or all of it ``delay`` days later, to the instant. One of the last days has ``busy`` times as many events, and
+    ``attacks`` more bad ones.
     """
 
-    def __init__(self, seed=0, as_of=DAYS, delay=None):
+    def __init__(self, seed=0, as_of=DAYS, delay=None, busy=0, attacks=0):
         self.random = random = np.random.default_rng(seed)
-        n = DAYS * PER_DAY
-        self.time = np.sort(random.random(n) * DAYS)
+        more = random.random(busy * PER_DAY + attacks) + DAYS - 6
+        self.time = np.sort(np.concatenate([random.random(DAYS * PER_DAY) * DAYS, more]))
+        n = len(self.time)
         self.shop = random.integers(0, SHOPS, n)
         cracked = np.zeros(n, bool)
         for shop, start in zip(random.integers(0, SHOPS, 40), random.random(40) * DAYS, strict=True):
             cracked |= (self.shop == shop) & (self.time > start) & (self.time < start + 10)
         self.bad = (cracked & (random.random(n) < 0.8)) | (random.random(n) < 0.008)
+        self.bad |= (self.time >= DAYS - 6) & (self.time < DAYS - 5) & (random.random(n) < attacks / PER_DAY)
         # Those of cracked shops are reported later: the feature is related to the delay.
         self.reported_at = self.time + (delay or random.gamma(2, np.where(cracked, 2.2, 1.3)))
         self.reported = self.bad & (self.reported_at < as_of)
@@ -107,6 +110,18 @@ def test_a_wave_of_late_reports_is_not_mistaken_for_a_leak():
     late = world.events.reported > (DAYS - 3) * DAY
     events = Events(world.events.occurred, np.where(late, NEVER, world.events.reported), DAYS * DAY, 7 * DAY)
     assert not judge(events, {"x": 3 * world.bad + world.noise()})["x"].leaks
+
+
+@pytest.mark.parametrize("unusual", [{"busy": 100}, {"attacks": 300}], ids=["busy", "attacked"])
+def test_an_unusual_day_is_not_mistaken_for_a_leak(unusual):
+    """More of the last days' positives are reported than usual, for they are older."""
+    world = World(5, **unusual)
+    assert not world.verdict(4 * world.bad + world.noise()).leaks
+
+
+def test_a_leak_is_caught_beside_a_busy_day():
+    world = World(5, busy=100)
+    assert world.verdict(4 * world.reported + world.noise()).leaks
 
 
 def test_without_hidden_positives_only_the_almost_perfect_is_called_a_leak():
