@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 __all__ = ["LINES", "Contestant", "Rounds", "feast_python", "line", "report"]
 
@@ -22,7 +22,10 @@ def feast_python() -> str | None:
     """The interpreter that has Feast; says so when there is none."""
     found = os.environ.get("FEAST_PYTHON") or None
     if found is None:
-        print("Feast is not measured: FEAST_PYTHON is not set (benchmarks/peers.sh makes an interpreter)", flush=True)
+        print(
+            "Feast is not measured: FEAST_PYTHON is not set (benchmarks/peers.sh makes an interpreter)",
+            flush=True,
+        )
     return found
 
 
@@ -30,7 +33,7 @@ class Contestant:
     """A module of ``benchmarks.peers`` in a process of its own."""
 
     def __init__(self, module: str, *arguments: object, interpreter: str = sys.executable) -> None:
-        self._log = tempfile.TemporaryFile("w+")
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
             [interpreter, "-W", "ignore", "-m", f"benchmarks.peers.{module}", *map(str, arguments)],
             cwd=ROOT,
@@ -40,16 +43,18 @@ class Contestant:
             text=True,
         )
 
-    def ask(self, do: str, **arguments: object) -> Any:
+    def ask(self, do: str, **arguments: object) -> dict[str, float]:
         """Have it do one thing, and return its answer."""
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
             self._log.seek(0)
             raise SystemExit(f"{self._process.args} failed:\n{self._log.read()[-4000:]}")
-        return json.loads(answer)
+        told: dict[str, float] = json.loads(answer)
+        return told
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +62,8 @@ class Contestant:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.close()
         self._process.wait(timeout=60)
         self._process.stdout.close()
@@ -67,14 +73,14 @@ class Contestant:
 class Rounds:
     """Answers of several contestants that were asked in turn: a mapping of who to its answer, a round."""
 
-    def __init__(self, rounds: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, rounds: Sequence[Mapping[str, Mapping[str, float]]]) -> None:
         self._rounds = rounds
 
     def median(self, who: str, figure: str) -> float:
         """Of one contestant's figure."""
         return statistics.median(answers[who][figure] for answers in self._rounds)
 
-    def first(self, who: str, figure: str) -> Any:
+    def first(self, who: str, figure: str) -> float:
         """One contestant's figure of the first round: of peak memory, which later rounds add to."""
         return self._rounds[0][who][figure]
 

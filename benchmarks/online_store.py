@@ -21,9 +21,9 @@ from benchmarks.online_data import filled
 
 __all__ = ["main"]
 
-ROUNDS, READ_ROUNDS = 3, 7
-READS = {1: {"ours": 2000, "bare": 2000, "feast": 200}, 100: {"ours": 300, "bare": 300, "feast": 30}}
-"""Reads a round, by keys a read."""
+ROUNDS, READ_ROUNDS = 3, 15
+READS = {1: {"ours": 1000, "bare": 1000, "feast": 100}, 100: {"ours": 200, "bare": 200, "feast": 20}}
+"""Reads a round, by keys a read. Short rounds, so that a neighbour's work spoils the 99th percentile of few."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,13 @@ def reads(store: Store, folders: Mapping[str, Path], feast_aims: Mapping[int, fl
         rounds = Rounds(asked[1:])  # the first warms everybody, the server included
 
         def compare(
-            reader: str, ours: str, name: str, peer: str, figure: str, rounds: Rounds = rounds, count: int = count
+            reader: str,
+            ours: str,
+            name: str,
+            peer: str,
+            figure: str,
+            rounds: Rounds = rounds,
+            count: int = count,
         ) -> tuple[str, str, str, float]:
             return (
                 f"{store.name}, {count} key{'s' * (count > 1)}, {reader}, {figure}",
@@ -112,18 +118,24 @@ def reads(store: Store, folders: Mapping[str, Path], feast_aims: Mapping[int, fl
         for figure in ("p50", "p99"):
             for reader, who in (("store.read", "ours"), ("OnlineFeatures", "service")):
                 report(*compare(reader, who, "bare read", "bare", figure), most=1.5)
-            if "feast" in started:
-                what, ours, peer, ratio = compare("OnlineFeatures", "service", "Feast", "feast", figure)
-                report(what, ours, peer, 1 / ratio, least=feast_aims[count])
+                if "feast" in started:
+                    what, ours, peer, ratio = compare(reader, who, "Feast", "feast", figure)
+                    report(what, ours, peer, 1 / ratio, least=feast_aims.get(count))
 
 
 def sqlite(folder: Path, feast: str | None, entities: int, large: int) -> None:
-    """The embedded store; Feast is given the smaller number of entities only, for its time and memory."""
+    """The embedded store; Feast is given the smaller number of entities always, for its time and memory."""
     store = Store("SQLite", "sqlite", feast)
     small, big = filled(folder, entities), filled(folder, large)
     peak = syncs(store, {"ours": small, "bare": small, "feast": small}, 50, 0.5)
-    most = syncs(store, {"ours": big, "bare": big}, 50, 0.5)
-    report(f"SQLite, peak memory of {large:,}", f"{most:,.0f} MB", f"of {entities:,}: {peak:,.0f} MB", most / peak, most=1.2)
+    most = syncs(store, {"ours": big, "bare": big, "feast": small}, 50, 0.5)
+    report(
+        f"SQLite, peak memory of {large:,}",
+        f"{most:,.0f} MB",
+        f"of {entities:,}: {peak:,.0f} MB",
+        most / peak,
+        most=1.2,
+    )
     shutil.rmtree(big)
     reads(store, {"ours": small, "bare": small, "feast": small}, {1: 20, 100: 20})
 
@@ -141,7 +153,7 @@ def cassandra(folder: Path, feast: str | None, entities: int, few: int) -> None:
         store, data = Store("Cassandra", str(server.port), feast), filled(folder, entities)
         folders = {"ours": data, "bare": data, "feast": filled(folder, few)}
         syncs(store, folders, 30, 0.7)
-        reads(store, folders, {1: 5, 100: 5})
+        reads(store, folders, {100: 5})
     finally:
         server.stop()
 
@@ -150,7 +162,9 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--entities", type=int, default=100_000)
-    parser.add_argument("--large", type=int, default=1_000_000, help="a first sync that memory is compared at")
+    parser.add_argument(
+        "--large", type=int, default=1_000_000, help="a first sync that memory is compared at"
+    )
     parser.add_argument("--feast-cassandra", type=int, default=2_000, help="entities for Feast on Cassandra")
     parser.add_argument("--store", choices=["sqlite", "cassandra"], help="only this one")
     options = parser.parse_args()

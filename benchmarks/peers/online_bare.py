@@ -9,9 +9,12 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.peers.measuring import FEATURES, peak_mb, read_round, seconds, serve
+
+if TYPE_CHECKING:
+    from cassandra.cluster import PreparedStatement, Session
 
 FOLDER, ENTITIES, STORE = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 NAMES, MARKS = f"id, e, {', '.join(FEATURES)}", ", ".join("?" * (len(FEATURES) + 2))
@@ -35,7 +38,9 @@ def database(name: str) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     types = ", ".join(f"{feature} REAL" for feature in FEATURES)
-    connection.execute(f"CREATE TABLE IF NOT EXISTS t (id TEXT PRIMARY KEY, e INTEGER, {types}) WITHOUT ROWID")
+    connection.execute(
+        f"CREATE TABLE IF NOT EXISTS t (id TEXT PRIMARY KEY, e INTEGER, {types}) WITHOUT ROWID"
+    )
     return connection
 
 
@@ -59,7 +64,7 @@ def read_sqlite(name: str, count: int) -> Callable[[list[str]], Any]:
 
 
 @cache
-def session() -> Any:
+def session() -> "Session":
     """Connected, with rows as plain tuples."""
     from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
     from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
@@ -77,7 +82,7 @@ def session() -> Any:
 
 
 @cache
-def prepared(name: str, sql: str) -> Any:
+def prepared(name: str, sql: str) -> "PreparedStatement":
     """A statement on the table of a name."""
     session().execute(
         f"CREATE KEYSPACE IF NOT EXISTS {name} WITH replication ="

@@ -1,6 +1,6 @@
-"""Feast's online stores, run by Feast's own interpreter: ``-m benchmarks.peers.online_feast FOLDER ENTITIES sqlite|PORT``.
+"""Feast's online stores, run by its own interpreter: ``-m benchmarks.peers.online_feast FOLDER ENTITIES sqlite|PORT``.
 
-Writing is ``FeatureStore.materialize`` from a Parquet file with Feast's defaults (its ``file`` offline store, everything
+Writing is ``FeatureStore.materialize`` from a Parquet file with Feast's defaults (its ``file`` offline store, all rows
 in one batch); ``write_to_online_store`` of a data frame ends in the same ``online_write_batch``, and is as fast.
 Reading is ``get_online_features(…).to_dict()``.
 """
@@ -13,9 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.measuring import FEATURES, peak_mb, read_round, seconds, serve
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
 from feast.types import Float64
+
+from benchmarks.peers.measuring import FEATURES, peak_mb, read_round, seconds, serve
 
 FOLDER, ENTITIES, STORE = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 
@@ -38,7 +39,7 @@ def store(name: str) -> FeatureStore:
         entity_key_serialization_version=3,
     )
     made = FeatureStore(config=config)
-    source = FileSource(path=str(FOLDER / f"customers.parquet"), timestamp_field="event_timestamp")
+    source = FileSource(path=str(FOLDER / "customers.parquet"), timestamp_field="event_timestamp")
     entity = Entity(name="customer", join_keys=["id"], value_type=ValueType.STRING)
     schema = [Field(name=feature, dtype=Float64) for feature in FEATURES]
     made.apply([entity, FeatureView(name="customers", entities=[entity], schema=schema, source=source)])
@@ -73,7 +74,7 @@ def read(name: str, count: int, times: int) -> dict[str, float]:
     """Reads of all features."""
     made = store(name)
 
-    def get(keys: list[str]) -> Any:
+    def get(keys: list[str]) -> object:
         return made.get_online_features(WANTED, [{"id": key} for key in keys]).to_dict()
 
     return read_round(get, ENTITIES, count, times)

@@ -29,11 +29,15 @@ def store(name: str) -> OnlineStore:
     )
 
 
-def written(name: str) -> Any:
+def written(name: str) -> object:
     """What changes whenever rows are written: SQLite's files, or the server's count of the table's writes."""
     if STORE == "sqlite":
         files = sorted(FOLDER.glob(f"{name}.db*"))
-        return [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files if "lock" not in file.name]
+        return [
+            (file.name, file.stat().st_size, file.stat().st_mtime_ns)
+            for file in files
+            if "lock" not in file.name
+        ]
     serving: Any = store(name).record(VIEW.name).serving
     session: Any = store(name).session  # type: ignore[attr-defined]
     counts = session.execute(
