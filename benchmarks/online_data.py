@@ -15,6 +15,7 @@ def filled(folder: Path, entities: int) -> Path:
     made.mkdir()
     columns = ", ".join(f"hash(i * 20 + {n}) / 1e9 AS {name}" for n, name in enumerate(FEATURES))
     with duckdb.connect(made / "warehouse.duckdb") as connection:
+        connection.execute("SET enable_progress_bar = false")
         connection.execute("CREATE SCHEMA features")
         connection.execute(
             "CREATE TABLE features.customers AS SELECT 'c' || lpad(i::VARCHAR, 9, '0') AS id,"
