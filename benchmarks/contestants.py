@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["LINES", "Contestant", "Rounds", "feast_python", "line", "report"]
+__all__ = ["LINES", "ROOT", "Contestant", "Rounds", "feast_python", "line", "report"]
 
 ROOT = Path(__file__).parents[1]
 LINES = "BENCHMARK_LINES"
@@ -65,7 +65,11 @@ class Contestant:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.close()
-        self._process.wait(timeout=60)
+        try:
+            self._process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._process.stdout.close()
         self._log.close()
 
@@ -93,7 +97,7 @@ class Rounds:
 
 def line(*cells: str) -> str:
     """One line of the table."""
-    return "{:46} {:>16}  {:30} {:>8} {:>8}  {}".format(*cells).rstrip()
+    return "{:54} {:>11}  {:32} {:>8} {:>8}  {}".format(*cells).rstrip()
 
 
 def report(

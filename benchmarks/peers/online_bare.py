@@ -133,7 +133,7 @@ def write(name: str) -> dict[str, float]:
 def read(name: str, count: int, times: int) -> dict[str, float]:
     """Reads of whole rows, as tuples in no order."""
     work = (read_sqlite if STORE == "sqlite" else read_cassandra)(name, count)
-    return read_round(work, ENTITIES, count, times)
+    return read_round(work, STORE, ENTITIES, count, times)
 
 
 if __name__ == "__main__":

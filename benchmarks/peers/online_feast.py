@@ -77,7 +77,7 @@ def read(name: str, count: int, times: int) -> dict[str, float]:
     def get(keys: list[str]) -> object:
         return made.get_online_features(WANTED, [{"id": key} for key in keys]).to_dict()
 
-    return read_round(get, ENTITIES, count, times)
+    return read_round(get, STORE, ENTITIES, count, times)
 
 
 if __name__ == "__main__":
