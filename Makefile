@@ -49,8 +49,8 @@ check: $(DEV) ## lint, format, types, import direction
 format: $(DEV) ## format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-bench: $(DEV) ## print the benchmarks
-	@$(BIN)/python -m benchmarks
+bench: $(DEV) ## print the benchmarks; installs what they compare with in an environment of its own
+	@FEAST_PYTHON="$${FEAST_PYTHON:-$$(PYTHON=$(BIN)/python benchmarks/peers.sh || true)}" $(BIN)/python -m benchmarks
 
 clean: ## delete the environment and all local state
 	rm -rf $(VENV) .ml_platform dbt_project/target dbt_project/logs

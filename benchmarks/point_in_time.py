@@ -2,21 +2,20 @@
 
 The bare join is the floor: it has no time to live, and takes any of tied rows. Feast is measured when ``FEAST_PYTHON``
 names an interpreter that has it (``benchmarks/peers.sh`` makes one); it reads the same data from Parquet files, and so
-does our join beside it. Labels are lost when fewer rows come out than went in.
+does our join beside it. Rounds alternate. Labels are lost when fewer rows come out than went in.
 """
 
-import json
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
 import duckdb
 
+from benchmarks.contestants import Contestant, Rounds, feast_python, report
+from benchmarks.peers.measuring import FEATURES
 from ml_platform.features.point_in_time.base import PointInTimeRequest
 from ml_platform.features.point_in_time.join import join_sql
 from ml_platform.use_case import FeatureView, ViewFeatures
@@ -24,7 +23,6 @@ from ml_platform.use_case import FeatureView, ViewFeatures
 __all__ = ["main"]
 
 LABELS, ROWS, ENTITIES = 100_000, 1_000_000, 20_000
-FEATURES = tuple(f"f{i}" for i in range(20))
 VIEW = FeatureView(
     name="view",
     relation="bench.rows",
@@ -34,7 +32,7 @@ VIEW = FeatureView(
     ttl=timedelta(days=30),
 )
 MOMENT = "TIMESTAMPTZ '2024-01-01 00:00+00' + to_seconds(hash({0}) % 7776000)"
-TIMES = 5
+ROUNDS, FEAST_ROUNDS = 7, 3
 
 
 def fill(connection: duckdb.DuckDBPyConnection) -> None:
@@ -52,27 +50,31 @@ def fill(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def seconds(connection: duckdb.DuckDBPyConnection, query: str) -> float:
-    """How long it takes to make a table of a query."""
+def join(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, float]:
+    """Seconds to make a table of a query, its rows, and how many have a value."""
     started = time.perf_counter()
     connection.execute(f"CREATE OR REPLACE TABLE bench.joined AS {query}")
-    return time.perf_counter() - started
-
-
-def report(name: str, taken: float, floor: float, rows: int, found: int) -> None:
-    """Print a line."""
-    lost = LABELS - rows
-    print(
-        f"{name:32} {taken:7.2f} s  {taken / floor:6.2f} x the floor  {lost:,} labels lost, {found:,} with a value",
-        flush=True,
-    )
-
-
-def joined(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
-    """Rows of the last join, and how many have a value."""
+    taken = time.perf_counter() - started
     row = connection.execute(f"SELECT count(*), count(view__{FEATURES[0]}) FROM bench.joined").fetchone()
     assert row
-    return row[0], row[1]
+    return {"seconds": taken, "rows": row[0], "found": row[1]}
+
+
+def compare(rounds: Rounds, peers: Mapping[str, str], told: str = "") -> None:
+    """Report ours beside its peers (their names, as told), and the labels that each lost."""
+    what = f"Point-in-time join, {LABELS:,} x {ROWS:,}{told}"
+    ours, lost = rounds.median("ours", "seconds"), {}
+    for who, name in peers.items():
+        peer = f"{name}: {rounds.median(who, 'seconds'):.2f} s"
+        if who == "bare":
+            ratio = rounds.ratio(("ours", "seconds"), (who, "seconds"))
+            report(what, f"{ours:.2f} s", peer, ratio, most=1.2)
+        else:
+            report(what, f"{ours:.2f} s", peer, rounds.ratio((who, "seconds"), ("ours", "seconds")))
+        lost[name] = LABELS - rounds.median(who, "rows")
+    missing = LABELS - rounds.median("ours", "rows")
+    others = ", ".join(f"{name}: {count:,.0f}" for name, count in lost.items())
+    report(f"Point-in-time join{told}, labels lost", f"{missing:,.0f}", others, missing, most=0)
 
 
 def main() -> None:
@@ -88,34 +90,28 @@ def main() -> None:
         f"SELECT l.*, {columns} FROM bench.labels AS l ASOF LEFT JOIN bench.rows AS v"
         " ON l.entity_id = v.entity_id AND l.event_timestamp >= v.event_timestamp"
     )
-    with tempfile.TemporaryDirectory() as name, duckdb.connect() as connection:
+    with tempfile.TemporaryDirectory() as name, duckdb.connect() as connection, ExitStack() as stack:
         folder = Path(name)
         fill(connection)
-        times: dict[str, list[float]] = {bare: [], ours: []}
-        for _ in range(TIMES):  # in turn, so that both meet the same machine
-            for query, found in times.items():
-                found.append(seconds(connection, query))
-        floor = statistics.median(times[bare])
-        seconds(connection, bare)
-        report("bare DuckDB ASOF", floor, floor, *joined(connection))
-        seconds(connection, ours)
-        report("point-in-time join (aim 1.2)", statistics.median(times[ours]), floor, *joined(connection))
-        if not (feast := os.environ.get("FEAST_PYTHON")):
-            print("Feast is not measured: FEAST_PYTHON is not set (benchmarks/peers.sh makes an interpreter)")
+        asked = [{"bare": join(connection, bare), "ours": join(connection, ours)} for _ in range(ROUNDS + 1)]
+        compare(Rounds(asked[1:]), {"bare": "bare ASOF"})
+        if (interpreter := feast_python()) is None:
             return
         for table in ("labels", "rows"):
             connection.execute(f"COPY bench.{table} TO '{folder / table}.parquet'")
             connection.execute(f"DROP TABLE bench.{table}")
             connection.execute(f"CREATE VIEW bench.{table} AS FROM '{folder / table}.parquet'")
-        from_files = min(seconds(connection, ours) for _ in range(TIMES))
-        report("point-in-time join, from Parquet", from_files, floor, *joined(connection))
-        script = Path(__file__).parent / "peers" / "feast_point_in_time.py"
-        for store in ("file", "duckdb"):
-            done = subprocess.run([feast, script, folder, store], capture_output=True, text=True, check=False)
-            if done.returncode:
-                sys.exit(f"Feast ({store}) failed:\n{done.stderr[-2000:]}")
-            told = json.loads(done.stdout.splitlines()[-1])
-            report(f"Feast, {store} offline store", told["seconds"], floor, told["rows"], told["found"])
+        feast = {
+            store: stack.enter_context(
+                Contestant("feast_point_in_time", folder, store, interpreter=interpreter)
+            )
+            for store in ("file", "duckdb")
+        }
+        asked = [
+            {"ours": join(connection, ours), **{store: one.ask("join") for store, one in feast.items()}}
+            for _ in range(FEAST_ROUNDS)
+        ]
+        compare(Rounds(asked), {store: f"Feast {store}" for store in feast}, " of Parquet")
 
 
 if __name__ == "__main__":

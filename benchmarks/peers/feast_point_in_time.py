@@ -1,10 +1,8 @@
-"""One point-in-time join by Feast, run by Feast's own interpreter: ``feast_point_in_time.py FOLDER file|duckdb``.
+"""Feast's point-in-time joins, by its own interpreter: ``-m benchmarks.peers.feast_point_in_time FOLDER file|duckdb``.
 
-The folder has ``labels.parquet`` and ``rows.parquet``. Prints a line of JSON: seconds (of the retrieval alone), how
-many rows came out, and how many have a value.
+The folder has ``labels.parquet`` and ``rows.parquet``. Seconds are of ``get_historical_features(…).to_arrow()`` alone.
 """
 
-import json
 import logging
 import sys
 import time
@@ -13,39 +11,47 @@ from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
+from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
+from feast.types import Float64
+
+from benchmarks.peers.measuring import FEATURES, peak_mb, serve
 
 
-def main(folder: Path, offline_store: str) -> None:
-    """Join, and print what came of it."""
-    from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
-    from feast.types import Float64
-
-    features = [f"f{i}" for i in range(20)]
+def made(folder: Path, offline_store: str) -> FeatureStore:
+    """A store with the view of the rows."""
     config = RepoConfig(
         project="benchmark",
         provider="local",
         registry=str(folder / f"registry_{offline_store}.db"),
         offline_store={"type": offline_store},
-        online_store={"type": "sqlite", "path": str(folder / "online.db")},
+        online_store={"type": "sqlite", "path": str(folder / f"online_{offline_store}.db")},
         entity_key_serialization_version=3,
     )
     store = FeatureStore(config=config)
-    source = FileSource(path=str(folder / "rows.parquet"), timestamp_field="event_timestamp")
-    entity = Entity(name="entity", join_keys=["entity_id"], value_type=ValueType.STRING)
     view = FeatureView(
         name="view",
-        entities=[entity],
+        entities=[entity := Entity(name="entity", join_keys=["entity_id"], value_type=ValueType.STRING)],
         ttl=timedelta(days=30),
-        schema=[Field(name=name, dtype=Float64) for name in features],
-        source=source,
+        schema=[Field(name=name, dtype=Float64) for name in FEATURES],
+        source=FileSource(path=str(folder / "rows.parquet"), timestamp_field="event_timestamp"),
     )
     store.apply([entity, view])
+    return store
+
+
+def main(folder: Path, offline_store: str) -> None:
+    """Join as often as asked."""
+    store = made(folder, offline_store)
     labels = pd.read_parquet(folder / "labels.parquet")[["id", "entity_id", "event_timestamp"]]
-    started = time.perf_counter()
-    joined = store.get_historical_features(labels, [f"view:{name}" for name in features]).to_arrow()
-    seconds = time.perf_counter() - started
-    found = joined.num_rows - joined.column("f0").null_count
-    print(json.dumps({"seconds": seconds, "rows": joined.num_rows, "found": found}))
+
+    def join() -> dict[str, float]:
+        started = time.perf_counter()
+        joined = store.get_historical_features(labels, [f"view:{name}" for name in FEATURES]).to_arrow()
+        taken = time.perf_counter() - started
+        found = joined.num_rows - joined.column("f0").null_count
+        return {"seconds": taken, "rows": joined.num_rows, "found": found, "peak_mb": peak_mb()}
+
+    serve({"join": join})
 
 
 if __name__ == "__main__":
