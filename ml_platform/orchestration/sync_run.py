@@ -10,6 +10,7 @@ from ml_platform.errors import NotFoundError
 from ml_platform.orchestration.calendar import calendar
 from ml_platform.orchestration.collecting import Collector, Failure
 from ml_platform.orchestration.home import PROCESS_TAG, process_tag
+from ml_platform.orchestration.ledger import INPUTS, VERSION
 from ml_platform.orchestration.online_asset import SyncConfig
 from ml_platform.orchestration.up_to_date import Report
 
@@ -69,6 +70,6 @@ def sync_now(
         figures = {
             name: value.value
             for name, value in made.asset_materialization.metadata.items()
-            if "/" not in name
+            if "/" not in name and name not in (VERSION, INPUTS)
         }
     return report, figures
