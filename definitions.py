@@ -31,7 +31,7 @@ def platform() -> "Platform":
 
         graph = dg.Definitions.merge(
             tree.build_defs(),
-            online_definitions(composed.use_cases),
+            online_definitions(composed.use_cases, settings.online_place),
             dg.Definitions(
                 resources=dict(composed.resources),
                 sensors=sensors_for(composed),

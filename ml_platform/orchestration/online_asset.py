@@ -34,18 +34,22 @@ class SyncConfig(dg.Config):
     rows_per_second: float | None = Field(default=None, gt=0, description="Most rows to write a second.")
 
 
-def online_definitions(use_cases: Sequence[UseCase]) -> dg.Definitions:
+def online_definitions(use_cases: Sequence[UseCase], place: str) -> dg.Definitions:
     """``online/<view>`` for each view that any use case syncs: one asset, however many declare it.
+
+    Args:
+        use_cases: all that there are.
+        place: names the online store; in another one, everything is stale.
 
     Raises:
         ConfigurationError: two declarations of one name differ.
     """
     views = synced_views(use_cases)
-    return dg.Definitions(assets=[online_asset(view, owners, use_cases) for view, owners in views])
+    return dg.Definitions(assets=[online_asset(view, owners, use_cases, place) for view, owners in views])
 
 
 def online_asset(
-    view: FeatureView, declared_by: Sequence[UseCase], use_cases: Sequence[UseCase]
+    view: FeatureView, declared_by: Sequence[UseCase], use_cases: Sequence[UseCase], place: str
 ) -> dg.AssetsDefinition:
     """``online/<view>``: the newest row of each entity, shipped by difference.
 
@@ -53,6 +57,7 @@ def online_asset(
         view: to sync.
         declared_by: the use cases that sync it; the first gives the group and the tags.
         use_cases: all that there are, among which those that read the view are found.
+        place: names the online store.
     """
     key = dg.AssetKey(["online", view.name])
     source = asset_key(view.relation)
@@ -63,7 +68,7 @@ def online_asset(
     @dg.asset(
         key=key,
         deps=[source],
-        code_version=declaration_version(view, leave_out={"owner", "description", "guard"}),
+        code_version=declaration_version(view, place, leave_out={"owner", "description", "guard"}),
         description=view.description or f"The newest row of each entity of {view.relation}.",
         metadata={
             "entity": list(view.entity),

@@ -30,7 +30,7 @@ class Graph:
     def __init__(self, folder: Path, instance: dg.DagsterInstance) -> None:
         self.bench: Bench = bench(folder, SQLiteOnlineStore(folder / "online.db"))
         self.registry = FolderStore(folder / "registry")
-        self.instance = instance
+        self.instance, self.place = instance, "here"
         extend_calendar(instance, [day(0).date()])
         self.bench.rows([customer("a", 0, n=1), customer("b", 0, n=2)])
         self.use_cases = [reading("churn", self.bench.view, "n"), reading("fraud", self.bench.view, "mean")]
@@ -42,7 +42,7 @@ class Graph:
             "objects": self.bench.states,
             "registry": self.registry,
         }
-        made = online_definitions(self.use_cases)
+        made = online_definitions(self.use_cases, self.place)
         return dg.Definitions.merge(
             made, dg.Definitions(resources=resources, executor=dg.in_process_executor)
         )
@@ -85,6 +85,13 @@ def test_a_view_of_two_use_cases_is_one_asset_that_says_who_reads_it(graph: Grap
     assert noted.metadata["used by"] == ["churn/model: n", "fraud/model: mean"]
     dataset = dataset_asset(reading("other", graph.bench.view, "n", syncs=False))
     assert RELATION in dataset.dependency_keys
+
+
+def test_a_view_is_stale_when_it_is_to_be_kept_elsewhere(graph: Graph) -> None:
+    before = spec_of(graph.definitions(), ONLINE).code_version
+    assert spec_of(graph.definitions(), ONLINE).code_version == before
+    graph.place = "elsewhere"
+    assert spec_of(graph.definitions(), ONLINE).code_version != before
 
 
 def test_two_declarations_of_one_name_are_refused_at_load(graph: Graph) -> None:
