@@ -75,7 +75,7 @@ def _outcome(
     if lacking:
         text = (
             f"{'; '.join(lacking)}. Keep the column as it was, or release a model that does not need it;"
-            f" if this is meant, override the check for one run"
+            " if this is meant, override the check for one run"
             f" (ml-platform features sync {view.name} --override {RELEASED_MODELS})"
         )
     elif readers:
