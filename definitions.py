@@ -25,16 +25,20 @@ def platform() -> "Platform":
 
     def load() -> dg.Definitions:
         from ml_platform.orchestration.freshness import freshness_checks
+        from ml_platform.orchestration.online_asset import online_definitions
+        from ml_platform.orchestration.view_usage import say_who_uses
         from sensors import sensors_for
 
         graph = dg.Definitions.merge(
             tree.build_defs(),
+            online_definitions(composed.use_cases, settings.online_place),
             dg.Definitions(
                 resources=dict(composed.resources),
                 sensors=sensors_for(composed),
                 executor=dg.in_process_executor,
             ),
         )
+        graph = say_who_uses(graph, composed.use_cases)
         checks = freshness_checks(graph.resolve_all_asset_specs())
         return dg.Definitions.merge(graph, dg.Definitions(asset_checks=[checks]))
 

@@ -85,6 +85,13 @@ class Settings(BaseSettings):
         return self.root / "online.db"
 
     @property
+    def online_place(self) -> str:
+        """Where feature views are kept online, as a text: when it changes, they are to be synced there."""
+        if self.online_store == "cassandra":
+            return f"cassandra {','.join(self.cassandra.contact_points)} {self.cassandra.keyspace}"
+        return self.online_store
+
+    @property
     def mlflow_uri(self) -> str:
         """Tracking URI of the local MLflow."""
         return f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"

@@ -2,29 +2,14 @@
 
 from typing import Any
 
-from ml_platform.features.newest import source_of
 from ml_platform.features.online.base import OnlineStore
-from ml_platform.features.online.columns import timestamp
+from ml_platform.features.online.columns import kind_of, micros, timestamp
 from ml_platform.features.online.records import Table
+from ml_platform.features.usage import consumers
 from ml_platform.use_case import FeatureView, UseCase
-from ml_platform.warehouse.base import Warehouse
+from ml_platform.warehouse.base import Warehouse, identifier
 
-__all__ = ["consumers", "describe"]
-
-
-def consumers(view: FeatureView, use_cases: list[UseCase]) -> dict[str, list[str]]:
-    """Use case to the features of the view that its model reads, for use cases that read any."""
-    found = {}
-    for use_case in use_cases:
-        names = [
-            name
-            for joined in use_case.dataset.views
-            if joined.view.name == view.name
-            for name in joined.features
-        ]
-        if names:
-            found[use_case.name] = names
-    return found
+__all__ = ["describe"]
 
 
 def describe(
@@ -39,7 +24,9 @@ def describe(
         use_cases: among which consumers are looked for.
     """
     record = store.record(view.name)
-    source = source_of(view, warehouse) if warehouse is not None else None
+    columns = warehouse.columns(view.relation) if warehouse is not None else {}
+    online = record.last.newest_us if record.last else None
+    offline = _newest(view, warehouse) if warehouse is not None and columns else None
     last = record.last
     return {
         "name": view.name,
@@ -48,7 +35,12 @@ def describe(
         "relation": view.relation,
         "entity": list(view.entity),
         "ttl_seconds": view.ttl.total_seconds() if view.ttl is not None else None,
-        "offline": {c.name: c.kind for c in (*source.keys, *source.features)} if source else None,
+        "offline": {
+            name: kind_of(columns[name]) if name in columns else None
+            for name in (*view.entity, *view.features)
+        }
+        if columns
+        else None,
         "online": _columns(record.serving),
         "table": record.serving.name if record.serving else None,
         "complete": record.complete,
@@ -58,11 +50,18 @@ def describe(
         "last_sync": last.sync if last else None,
         "last_sync_at": last.at if last else None,
         "rows": last.rows if last else None,
-        "newest_event": timestamp(last.newest_us).isoformat()
-        if last and last.newest_us is not None
+        "newest_event": timestamp(online).isoformat() if online is not None else None,
+        "seconds_behind_offline": (offline - online) / 1e6
+        if offline is not None and online is not None
         else None,
         "consumers": consumers(view, use_cases or []),
     }
+
+
+def _newest(view: FeatureView, warehouse: Warehouse) -> int | None:
+    sql = f"SELECT MAX({identifier(view.event_timestamp)}) FROM {identifier(view.relation)}"
+    newest = warehouse.scalar(sql)
+    return micros(newest) if newest is not None else None
 
 
 def _columns(table: Table | None) -> dict[str, str] | None:

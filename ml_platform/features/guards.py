@@ -67,7 +67,10 @@ def _blast_radius(view: FeatureView, comparison: Comparison) -> CheckOutcome:
         f" and {deleted:.1%} be deleted (at most {guard.max_deleted_share:.1%})"
     )
     if not passed:
-        text += "; if that is meant, override the check blast_radius for one run"
+        text += (
+            "; if that is meant, override the check for one run"
+            f" (ml-platform features sync {view.name} --override blast_radius)"
+        )
     return _outcome(
         "blast_radius", passed, text, changed_share=changed, deleted_share=deleted, stored=counts.known
     )

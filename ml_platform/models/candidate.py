@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ml_platform.checks import CheckOutcome
 from ml_platform.models.frameworks.base import FittedModel, framework
-from ml_platform.models.manifest import Feature, ReleaseManifest, ScoreDistribution, Window
+from ml_platform.models.manifest import Feature, ReleaseManifest, ScoreDistribution, ViewInput, Window
 from ml_platform.use_case import UseCase
 
 __all__ = ["Candidate"]
@@ -89,6 +89,7 @@ class Candidate:
             test_scores: distribution of :attr:`test_scores`, the reference for drift.
         """
         report = self.report
+        views = report.get("views")  # runs of earlier versions have none
         return ReleaseManifest(
             framework=report["framework"],
             data_version=report["data_version"],
@@ -96,6 +97,7 @@ class Candidate:
             parameters=report["parameters"],
             libraries=report["libraries"],
             features=tuple(Feature(name=name, type=kind) for name, kind in report["features"].items()),
+            views=tuple(map(ViewInput.model_validate, views)) if views is not None else None,
             label=self.use_case.dataset.label.name,
             train_window=Window(start=self.train_window[0], end=self.train_window[1]),
             test_window=Window(start=self.test_window[0], end=self.test_window[1]),

@@ -19,6 +19,7 @@ __all__ = [
     "ReleaseFile",
     "ReleaseManifest",
     "ScoreDistribution",
+    "ViewInput",
     "Window",
     "describe_files",
 ]
@@ -69,6 +70,18 @@ class Feature(Stored):
     type: str
 
 
+class ViewInput(Stored):
+    """What a model needs of a feature view: how it is keyed, and columns with their kinds.
+
+    Kinds are those of :mod:`ml_platform.features.online.columns`. A key column that the snapshot does not carry has
+    none.
+    """
+
+    view: str
+    entity: tuple[str, ...]
+    columns: Mapping[str, str]
+
+
 class ScoreDistribution(Stored):
     """Scores in bins: ``shares[i]`` of them lie in the i-th bin, ``edges`` being the bins' inner bounds."""
 
@@ -104,8 +117,8 @@ class ReleaseManifest(Stored):
     """What a candidate's trainer says of it.
 
     The version of a release is derived from the files and from every field here that decides what the model
-    computes; ``metrics``, ``baselines``, ``gates``, ``run_id`` and what follows them describe it and do not:
-    they contain timings and generated ids, and training again after a kill must lead to the same version.
+    computes; ``views``, ``metrics``, ``baselines``, ``gates``, ``run_id`` and what follows them describe it and
+    do not: they contain timings and generated ids, and training again after a kill must lead to the same version.
     """
 
     framework: str
@@ -114,6 +127,10 @@ class ReleaseManifest(Stored):
     parameters: Mapping[str, JsonValue]
     libraries: Mapping[str, str] = Field(description="Library to its version.")
     features: tuple[Feature, ...] = Field(min_length=1, description="Inputs, in the order of the model.")
+    views: tuple[ViewInput, ...] | None = Field(
+        default=None,
+        description="What it needs of feature views; None: it was trained before that was recorded.",
+    )
     label: str
     train_window: Window
     test_window: Window

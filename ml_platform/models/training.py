@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from ml_platform.checks import CheckOutcome
 from ml_platform.errors import NotFoundError
@@ -25,6 +26,7 @@ from ml_platform.models.metrics import workload_table
 from ml_platform.models.splits import Fold
 from ml_platform.models.tracking import MODEL_FOLDER, FinishedRun, RunWriter, Tracking
 from ml_platform.models.versions import code_version, files_digest, library_versions, training_key
+from ml_platform.models.view_inputs import view_inputs
 from ml_platform.use_case import UseCase
 
 __all__ = ["Candidate", "train_candidate", "training_parameters"]
@@ -66,9 +68,15 @@ class _Training:
         return training_key(self.snapshot.version, self.code, self.parameters, self.libraries)
 
     @cached_property
+    def read(self) -> tuple[LabelledRows, pa.Schema]:
+        """The snapshot, read when a model is trained or judged, and not when all is known already."""
+        table = self.snapshot.table()
+        return LabelledRows(table, self.use_case, self.snapshot.as_of), table.schema
+
+    @property
     def rows(self) -> LabelledRows:
-        """The snapshot's rows, read when a model is trained or judged, and not when all is known already."""
-        return LabelledRows(self.snapshot.table(), self.use_case, self.snapshot.as_of)
+        """The snapshot's rows."""
+        return self.read[0]
 
 
 def train_candidate(
@@ -182,6 +190,7 @@ def _report(work: _Training, result: Evaluation, workload: list[dict[str, float]
         "parameters": work.parameters,
         "libraries": work.libraries,
         "features": {name: types[name] for name in result.model.feature_names},
+        "views": view_inputs(work.use_case.dataset, work.read[1], result.model.feature_names),
         "folds": [
             {
                 **{name: moment.isoformat() for name, moment in asdict(item.fold).items()},

@@ -1,24 +1,29 @@
 """A feature view's rows in the online store."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import dagster as dg
 from pydantic import Field
 
 from ml_platform.checks import CheckOutcome
+from ml_platform.errors import ConfigurationError
 from ml_platform.features.online.base import OnlineStore
 from ml_platform.features.parity import parity
 from ml_platform.features.sync import SyncRefusedError, SyncResult, sync_view
+from ml_platform.features.usage import consumers, synced_views
+from ml_platform.models.releases import Registry
+from ml_platform.models.view_inputs import RELEASED_MODELS, released_models
 from ml_platform.orchestration.checks import Checks
 from ml_platform.orchestration.conditions import when_stale
 from ml_platform.orchestration.naming import DAILY, Materialized, asset_key, common, declaration_version
 from ml_platform.orchestration.recording import Recording
+from ml_platform.orchestration.view_usage import used_by
 from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import FeatureView, UseCase
 from ml_platform.warehouse.base import Warehouse
 
-__all__ = ["SyncConfig", "online_asset"]
+__all__ = ["SyncConfig", "online_asset", "online_definitions"]
 
 
 class SyncConfig(dg.Config):
@@ -26,26 +31,49 @@ class SyncConfig(dg.Config):
 
     override: list[str] = Field(default=[], description="Names of preconditions that may fail in this run.")
     full: bool = Field(default=False, description="Fill a new table with everything, and switch to it.")
-    rows_per_second: float | None = Field(default=None, description="Most rows to write a second.")
+    rows_per_second: float | None = Field(default=None, gt=0, description="Most rows to write a second.")
 
 
-def online_asset(use_case: UseCase, view: FeatureView) -> dg.AssetsDefinition:
-    """``online/<view>``: the newest row of each entity, shipped by difference."""
+def online_definitions(use_cases: Sequence[UseCase], place: str) -> dg.Definitions:
+    """``online/<view>`` for each view that any use case syncs: one asset, however many declare it.
+
+    Args:
+        use_cases: all that there are.
+        place: names the online store; in another one, everything is stale.
+
+    Raises:
+        ConfigurationError: two declarations of one name differ.
+    """
+    views = synced_views(use_cases)
+    return dg.Definitions(assets=[online_asset(view, owners, use_cases, place) for view, owners in views])
+
+
+def online_asset(
+    view: FeatureView, declared_by: Sequence[UseCase], use_cases: Sequence[UseCase], place: str
+) -> dg.AssetsDefinition:
+    """``online/<view>``: the newest row of each entity, shipped by difference.
+
+    Args:
+        view: to sync.
+        declared_by: the use cases that sync it; the first gives the group and the tags.
+        use_cases: all that there are, among which those that read the view are found.
+        place: names the online store.
+    """
     key = dg.AssetKey(["online", view.name])
     source = asset_key(view.relation)
     checks = _checks(key, view)
-    shared = common(use_case, "featureview")
-    shared["owners"] = [view.owner or use_case.owner]
+    shared = common(declared_by[0], "featureview")
+    shared["owners"] = [view.owner] if view.owner else sorted({use_case.owner for use_case in declared_by})
 
     @dg.asset(
         key=key,
         deps=[source],
-        code_version=declaration_version(view, leave_out={"owner", "description", "guard"}),
+        code_version=declaration_version(view, place, leave_out={"owner", "description", "guard"}),
         description=view.description or f"The newest row of each entity of {view.relation}.",
         metadata={
             "entity": list(view.entity),
             "features": list(view.features),
-            "used by": _consumers(use_case, view),
+            "used by": used_by(consumers(view, use_cases)),
             "time to live": str(view.ttl) if view.ttl else "for ever",
         },
         check_specs=checks.specs,
@@ -60,10 +88,17 @@ def online_asset(use_case: UseCase, view: FeatureView) -> dg.AssetsDefinition:
         warehouse: dg.ResourceParam[Warehouse],
         online_store: dg.ResourceParam[OnlineStore],
         objects: dg.ResourceParam[ObjectStore],
+        registry: dg.ResourceParam[ObjectStore],
     ) -> Iterator[Materialized | dg.AssetCheckResult]:
+        if unknown := sorted(set(config.override) - checks.blocking):
+            raise ConfigurationError(
+                f"{view.name} has no preconditions {unknown} to override; it has {sorted(checks.blocking)}"
+            )
         recording = Recording(context)
         newest = date.fromisoformat(recording.calendar[-1])
+        needed = released_models(view, warehouse, Registry(registry), [u.name for u in use_cases])
         try:
+            _require(view, needed, config.override)
             done = sync_view(
                 view,
                 warehouse,
@@ -76,22 +111,24 @@ def online_asset(use_case: UseCase, view: FeatureView) -> dg.AssetsDefinition:
                 progress=context.log.info,
             )
         except SyncRefusedError as refused:
-            yield from checks.results(refused.outcomes)
+            yield from checks.results([needed, *refused.outcomes])
             raise
         if not done.completed:
             raise dg.Failure(
-                f"{view.name} is paused: what was shipped stays, and the next sync ships the rest"
+                f"view {view.name} is paused: what was shipped stays, and the first sync after it was resumed"
+                f" (ml-platform features resume {view.name}) ships the rest"
             )
         compared = parity(view, warehouse, online_store)
         recording.finish(key, recording.derived_version(key, None))
-        yield dg.MaterializeResult(metadata=_facts(done))
-        yield from checks.results([*_accepted(done.checks, config.override), compared])
+        yield dg.MaterializeResult(metadata={**_facts(done), **_columns(view, source, online_store)})
+        yield from checks.results([*_accepted((needed, *done.checks), config.override), compared])
 
     return sync
 
 
 def _checks(key: dg.AssetKey, view: FeatureView) -> Checks:
     before = {
+        RELEASED_MODELS: "No model that serves would lose a column that it needs, or get it with another type.",
         "keys": "Every row has its key and time, and no two rows of an entity tie for newest.",
         "rows": "There are enough entities, and not many fewer than in the last sync.",
         "blast_radius": "Not more of what is stored would change or be deleted than is allowed.",
@@ -104,6 +141,14 @@ def _checks(key: dg.AssetKey, view: FeatureView) -> Checks:
         )
     after = {"parity": "A sample of keys, read back from the online store, equals the warehouse bit for bit."}
     return Checks(key, before | after, blocking=frozenset(before))
+
+
+def _require(view: FeatureView, needed: CheckOutcome, override: list[str]) -> None:
+    if not needed.passed and needed.name not in override:
+        raise SyncRefusedError(
+            f"view {view.name} was not synced, nothing was shipped: {needed.name}: {needed.description}",
+            [needed],
+        )
 
 
 def _accepted(outcomes: tuple[CheckOutcome, ...], override: list[str]) -> list[CheckOutcome]:
@@ -132,6 +177,15 @@ def _facts(done: SyncResult) -> dict[str, float | int | str]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _consumers(use_case: UseCase, view: FeatureView) -> list[str]:
-    used = [v for v in use_case.dataset.views if v.view.name == view.name]
-    return [f"{use_case.name}/model: {', '.join(v.features)}" for v in used]
+def _columns(
+    view: FeatureView, source: dg.AssetKey, store: OnlineStore
+) -> dict[str, dg.TableSchema | dg.TableColumnLineage]:
+    """What is online now, and the columns that it comes from."""
+    table = store.record(view.name).serving
+    columns = (*table.keys, *table.features) if table else ()
+    return {
+        "dagster/column_schema": dg.TableSchema([dg.TableColumn(c.name, c.kind) for c in columns]),
+        "dagster/column_lineage": dg.TableColumnLineage(
+            {c.name: [dg.TableColumnDep(asset_key=source, column_name=c.name)] for c in columns}
+        ),
+    }

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from ml_platform.errors import NotFoundError
+from ml_platform.features.usage import synced_views
 from ml_platform.ingestion.landing import landing_days
 from ml_platform.ingestion.source import RawSource
 from ml_platform.orchestration.raw import fingerprints
@@ -59,8 +60,9 @@ class Platform:
 
         Raises:
             NotFoundError: no use case declares it.
+            ConfigurationError: two declarations of one name differ.
         """
-        views = {view.name: view for use_case in self.use_cases for view in use_case.feature_views}
+        views = {view.name: view for view, _ in synced_views(self.use_cases)}
         if name not in views:
             raise NotFoundError(
                 f"there is no feature view {name!r}; there are: {', '.join(sorted(views)) or 'none'}"

@@ -5,7 +5,6 @@ import dagster as dg
 from ml_platform.orchestration.champion_asset import champion_asset
 from ml_platform.orchestration.dataset_asset import dataset_asset
 from ml_platform.orchestration.model_asset import model_asset
-from ml_platform.orchestration.online_asset import online_asset
 from ml_platform.orchestration.performance_asset import performance_asset
 from ml_platform.orchestration.prediction_assets import prediction_events_asset, predictions_asset
 from ml_platform.orchestration.retraining import retraining_sensor
@@ -23,9 +22,10 @@ def use_case_definitions(use_case: UseCase) -> dg.Definitions:
     ``Dataset``                 ``<use_case>/dataset``
     ``Model``                   ``<use_case>/model`` and ``<use_case>/champion``
     ``BatchPrediction``         ``<use_case>/predictions``, ``…/prediction_events``, ``…/performance``
-    ``FeatureView``             ``online/<view>``
     ``Retraining``              the sensor ``<use_case>_retraining``
     =========================== ========================================================
+
+    A ``FeatureView`` may be several use cases': see :func:`ml_platform.orchestration.online_asset.online_definitions`.
     """
     assets = [dataset_asset(use_case), model_asset(use_case), champion_asset(use_case)]
     if use_case.batch_prediction is not None:
@@ -34,5 +34,4 @@ def use_case_definitions(use_case: UseCase) -> dg.Definitions:
             prediction_events_asset(use_case),
             performance_asset(use_case),
         ]
-    assets += [online_asset(use_case, view) for view in use_case.feature_views]
     return dg.Definitions(assets=assets, sensors=[retraining_sensor(use_case)])

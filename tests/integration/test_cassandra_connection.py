@@ -1,5 +1,7 @@
 """Connecting to Cassandra: what is wrong is said with its remedy, and a password and TLS work."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +36,35 @@ def failure(settings: CassandraSettings) -> MLPlatformError:
 
 def changed(settings: CassandraSettings, **changes: object) -> CassandraSettings:
     return CassandraSettings(**{**dict(settings), **changes})
+
+
+def test_a_service_that_reads_needs_neither_dagster_nor_pandas(
+    cassandra_settings: CassandraSettings, tmp_path: Path
+) -> None:
+    from ml_platform.features.online.cassandra import CassandraOnlineStore
+
+    store = CassandraOnlineStore(cassandra_settings)
+    b = bench(tmp_path, store)
+    b.rows([customer(f"c{i}", 0, n=i) for i in range(3)])
+    b.sync()
+    store.close()
+    program = """
+import sys
+from ml_platform.features.online.cassandra import CassandraOnlineStore
+from ml_platform.features.online.cassandra_settings import CassandraSettings
+from ml_platform.features.online.reading import OnlineFeatures
+from ml_platform.use_case import FeatureView
+view = FeatureView.model_validate_json(sys.argv[1])
+store = CassandraOnlineStore(CassandraSettings.model_validate_json(sys.argv[2]))
+with OnlineFeatures(store, [view]) as features:
+    print(*[row.values["customers__n"] for row in features.get([{"id": f"c{i}"} for i in range(4)])])
+store.close()
+heavy = {"dagster", "pandas", "duckdb", "mlflow"} & set(sys.modules)
+sys.exit(str(sorted(heavy)) if heavy else 0)
+"""
+    command = [sys.executable, "-c", program, b.view.model_dump_json(), cassandra_settings.model_dump_json()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "0 1 2 None\n"), done.stderr
 
 
 def test_nobody_listens(cassandra_settings: CassandraSettings) -> None:

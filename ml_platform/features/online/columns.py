@@ -28,7 +28,16 @@ from ml_platform.errors import ConfigurationError, DataError, SchemaMismatchErro
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["EPOCH", "Column", "checked_name", "column_from_arrow", "micros", "parse_text", "timestamp"]
+__all__ = [
+    "EPOCH",
+    "Column",
+    "checked_name",
+    "column_from_arrow",
+    "kind_of",
+    "micros",
+    "parse_text",
+    "timestamp",
+]
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _NAIVE_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 (the zone-less kind of column)
@@ -109,6 +118,11 @@ def column_from_arrow(name: str, arrow: "pa.DataType", *, key: bool = False) -> 
             f"key column {name} has type {arrow}; a key is an integer, text, a date or a timestamp"
         )
     return Column(checked_name(name), kind)
+
+
+def kind_of(arrow: "pa.DataType") -> str:
+    """The kind of an Arrow type; Arrow's own name for it if no store can hold it."""
+    return _kind(arrow) or str(arrow)
 
 
 _PLAIN = {

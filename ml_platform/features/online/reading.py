@@ -47,7 +47,11 @@ class EntityFeatures:
 
 @dataclass
 class ViewMetrics:
-    """What was read of one view since the process began. Seconds; ages are of found and expired rows."""
+    """What was read of one view since the process began, in rows but for ``reads`` and ``errors``.
+
+    Times are seconds, summed up but for those of the last read that had any row, whose oldest and newest age are kept.
+    Ages are of found and expired rows, so ``age_seconds / (found + expired)`` is the mean.
+    """
 
     reads: int = 0
     errors: int = 0
@@ -56,8 +60,13 @@ class ViewMetrics:
     expired: int = 0
     seconds: float = 0.0
     buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BUCKETS) + 1))
-    oldest_age_seconds: float = 0.0
+    age_seconds: float = 0.0
+    oldest_age_seconds: float | None = None
     newest_age_seconds: float | None = None
+
+
+CALLERS = 32
+"""As many threads may ask at once and have all their views read at once; what comes on top waits its turn."""
 
 
 class OnlineFeatures:
@@ -77,13 +86,14 @@ class OnlineFeatures:
             features: names by view; views that are not named give all of theirs.
 
         Raises:
-            ConfigurationError: a view is given twice, or ``features`` names an unknown view or feature.
+            ConfigurationError: there is no view, or one is given twice, or ``features`` names an unknown view or
+                feature.
         """
         chosen = dict(features or {})
         names = [view.name for view in views]
-        if len(set(names)) != len(names) or set(chosen) - set(names):
+        if not names or len(set(names)) != len(names) or set(chosen) - set(names):
             raise ConfigurationError(
-                f"views {names} must differ, and features {sorted(chosen)} be of those views"
+                f"views {names} must be some that differ, and features {sorted(chosen)} be of those views"
             )
         self._store = store
         self._views = [(view, tuple(chosen.get(view.name, view.features))) for view in views]
@@ -95,7 +105,8 @@ class OnlineFeatures:
         self._columns = [tuple(f"{view.name}__{name}" for name in wanted) for view, wanted in self._views]
         self._metrics = {name: ViewMetrics() for name in names}
         self._guard = threading.Lock()
-        self._pool = ThreadPoolExecutor(len(views), "features") if store.remote and len(views) > 1 else None
+        others = len(views) - 1  # the caller's own thread reads the first view
+        self._pool = ThreadPoolExecutor(CALLERS * others, "features") if store.remote and others else None
 
     def get(
         self, entities: Sequence[Mapping[str, Any]], *, now: dt.datetime | None = None
@@ -104,28 +115,27 @@ class OnlineFeatures:
 
         Args:
             entities: the key columns of every view and their values; None for an entity that is not known.
-            now: the moment against which values expire; None: the clock's.
+            now: the moment (with a zone) against which values expire; None: the clock's.
 
         Raises:
-            DataError: an entity lacks a key column, or has a value of the wrong type.
+            DataError: an entity lacks a key column, or has a value of the wrong type, or ``now`` has no zone.
             NotFoundError: a view was never synced.
             StoreUnavailableError: the store cannot be reached.
         """
-        moment = now or dt.datetime.now(dt.UTC)
+        moment = _moment(now)
         if self._pool is None:
             read = [self._read(view, wanted, entities, moment) for view, wanted in self._views]
         else:
-            futures = [
-                self._pool.submit(self._read, view, wanted, entities, moment) for view, wanted in self._views
-            ]
-            read = [future.result() for future in futures]
+            first, *others = self._views
+            futures = [self._pool.submit(self._read, *other, entities, moment) for other in others]
+            read = [self._read(*first, entities, moment), *(future.result() for future in futures)]
         return self._joined(read, len(entities))
 
     async def get_async(
         self, entities: Sequence[Mapping[str, Any]], *, now: dt.datetime | None = None
     ) -> list[EntityFeatures]:
         """Like :meth:`get`, for an event loop."""
-        moment = now or dt.datetime.now(dt.UTC)
+        moment = _moment(now)
         read = await asyncio.gather(
             *(self._read_async(view, wanted, entities, moment) for view, wanted in self._views)
         )
@@ -203,7 +213,8 @@ class OnlineFeatures:
             metrics.missing += statuses.count("missing")
             metrics.expired += statuses.count("expired")
             if events:
-                metrics.oldest_age_seconds = max(metrics.oldest_age_seconds, now_seconds - min(events) / 1e6)
+                metrics.age_seconds += now_seconds * len(events) - sum(events) / 1e6
+                metrics.oldest_age_seconds = now_seconds - min(events) / 1e6
                 metrics.newest_age_seconds = now_seconds - max(events) / 1e6
         return rows
 
@@ -220,6 +231,14 @@ class OnlineFeatures:
                 events[view.name] = row.event_timestamp
             joined.append(EntityFeatures(values, statuses, events))
         return joined
+
+
+def _moment(now: dt.datetime | None) -> dt.datetime:
+    if now is None:
+        return dt.datetime.now(dt.UTC)
+    if now.tzinfo is None:
+        raise DataError(f"now is {now} without a time zone; give it one, e.g. UTC")
+    return now
 
 
 def _keys(view: FeatureView, entities: Sequence[Mapping[str, Any]]) -> list[Key | None]:

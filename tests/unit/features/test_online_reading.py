@@ -4,13 +4,17 @@ import asyncio
 import datetime as dt
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.online import bench, customer, day
 
 from ml_platform.errors import ConfigurationError, DataError
+from ml_platform.features.online.base import Row
 from ml_platform.features.online.reading import OnlineFeatures
 from ml_platform.features.online.sqlite import SQLiteOnlineStore
 
@@ -54,6 +58,7 @@ def test_what_was_read_is_counted(features: OnlineFeatures) -> None:
     metrics = features.metrics()["customers"]
     assert (metrics.reads, metrics.found, metrics.expired, metrics.missing, metrics.errors) == (1, 1, 1, 1, 0)
     assert (metrics.newest_age_seconds, metrics.oldest_age_seconds) == (86_400.0, 2 * 86_400.0)
+    assert metrics.age_seconds == 3 * 86_400.0
     assert sum(metrics.buckets) == 1
     with pytest.raises(DataError):
         features.get([{"id": 1, "shop": 0}])
@@ -64,18 +69,62 @@ def test_what_was_read_is_counted(features: OnlineFeatures) -> None:
 def test_mistakes_are_named(features: OnlineFeatures, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="lacks 'shop', which view shops is keyed by"):
         features.get([{"id": "a"}])
+    with pytest.raises(DataError, match="now is 2019-03-01 00:00:00 without a time zone"):
+        features.get([{"id": "a", "shop": 0}], now=day(0).replace(tzinfo=None))
     view = bench(tmp_path, SQLiteOnlineStore(tmp_path / "online.db")).view
-    for views, names in (([view, view], {}), ([view], {"nope": ["n"]}), ([view], {"customers": ["nope"]})):
+    for views, names in (
+        ([], {}),
+        ([view, view], {}),
+        ([view], {"nope": ["n"]}),
+        ([view], {"customers": ["nope"]}),
+    ):
         with pytest.raises(ConfigurationError):
             OnlineFeatures(SQLiteOnlineStore(tmp_path / "online.db"), views, names)
 
 
-def test_a_service_that_reads_needs_no_heavy_library() -> None:
+class Together(SQLiteOnlineStore):
+    """A store far away, none of whose reads ends before all that are expected have begun."""
+
+    remote = True
+    barrier = threading.Barrier(1)
+
+    def read(self, *arguments: Any, **options: Any) -> list[Row]:
+        self.barrier.wait(60)
+        return super().read(*arguments, **options)
+
+    async def read_async(self, *arguments: Any, **options: Any) -> list[Row]:
+        await asyncio.to_thread(self.barrier.wait, 60)
+        return await super().read_async(*arguments, **options)
+
+
+def test_all_views_are_read_at_once_for_many_callers(features: OnlineFeatures, tmp_path: Path) -> None:
+    store = Together(tmp_path / "online.db")
+    views = [bench(tmp_path, store, name=name).view for name in ("customers", "shops")]
+    views[1] = views[1].model_copy(update={"entity": ("shop",), "features": ("size",)})
+    entities = [{"id": "b", "shop": 2}, {"id": "nobody", "shop": 9}]
+    store.barrier = threading.Barrier(2 * 8)
+    with OnlineFeatures(store, views) as apart, ThreadPoolExecutor(8) as callers:
+        found = list(callers.map(apart.get, [entities] * 8))
+        assert [row.values["shops__size"] for row in found[0]] == [20, None]
+        store.barrier = threading.Barrier(2)
+        assert [asyncio.run(apart.get_async(entities))] * 8 == found
+        assert apart.metrics()["shops"].reads == 9
+
+
+def test_a_service_that_reads_needs_no_heavy_library(features: OnlineFeatures, tmp_path: Path) -> None:
     program = """
 import sys
-import ml_platform.features.online.reading, ml_platform.features.online.sqlite
+from pathlib import Path
+from ml_platform.features.online.reading import OnlineFeatures
+from ml_platform.features.online.sqlite import SQLiteOnlineStore
+from ml_platform.use_case import FeatureView
+view = FeatureView(name="shops", relation="features.shops", entity=("shop",), features=("size",))
+with OnlineFeatures(SQLiteOnlineStore(Path(sys.argv[1])), [view]) as features:
+    print(*[row.values["shops__size"] for row in features.get([{"shop": i} for i in range(100)])][:3])
 heavy = {"dagster", "pandas", "duckdb", "pyarrow", "numpy", "mlflow", "cassandra"} & set(sys.modules)
 sys.exit(str(sorted(heavy)) if heavy else 0)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "online.db"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "0 10 20\n"), done.stderr
