@@ -38,6 +38,11 @@ class Settings(BaseSettings):
     run_timeout_seconds: float = Field(
         default=3600.0, gt=0, description="How long `ml-platform run` waits for another one that is at work."
     )
+    warehouse_memory: str = Field(
+        default="4GB",
+        pattern=r"^[0-9]+(\.[0-9]+)? ?(MB|MiB|GB|GiB)$",
+        description="Most memory that the local warehouse uses, here and in dbt; beyond it, it spills to disk.",
+    )
     mlflow_ui_url: str = Field(
         default="http://127.0.0.1:5000", description="Where links to MLflow runs lead."
     )

@@ -24,7 +24,9 @@ def resources_for(settings: Settings) -> dict[str, dg.ConfigurableResource[Any]]
     """The backend of every port, by the name that assets ask for."""
     return {
         "warehouse": DuckDBResource(
-            path=str(settings.warehouse_path), lock_timeout_seconds=settings.lock_timeout_seconds
+            path=str(settings.warehouse_path),
+            lock_timeout_seconds=settings.lock_timeout_seconds,
+            memory=settings.warehouse_memory,
         ),
         "objects": FolderStoreResource(path=str(settings.object_store_path)),
         "registry": FolderStoreResource(path=str(settings.registry_path)),

@@ -34,10 +34,13 @@ class DuckDBResource(dg.ConfigurableResource[Warehouse]):
 
     path: str = Field(description="The file; made when it is first needed.")
     lock_timeout_seconds: float = Field(description="How long to wait for a process that holds the file.")
+    memory: str = Field(description="Most memory that DuckDB uses, e.g. `4GB`; beyond it, it spills to disk.")
 
     def create_resource(self, context: dg.InitResourceContext) -> Warehouse:  # noqa: ARG002 (Dagster's signature)
         """The warehouse."""
-        return DuckDBWarehouse(Path(self.path), lock_timeout_seconds=self.lock_timeout_seconds)
+        return DuckDBWarehouse(
+            Path(self.path), lock_timeout_seconds=self.lock_timeout_seconds, memory_limit=self.memory
+        )
 
 
 class FolderStoreResource(dg.ConfigurableResource[ObjectStore]):

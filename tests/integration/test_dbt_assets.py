@@ -21,7 +21,7 @@ def project(settings: Settings) -> dg.Definitions:
 
     settings.root.mkdir(parents=True)
     load(settings.warehouse_path, payments=300, days=3)
-    warehouse = DuckDBResource(path=str(settings.warehouse_path), lock_timeout_seconds=10)
+    warehouse = DuckDBResource(path=str(settings.warehouse_path), lock_timeout_seconds=10, memory="1GB")
     return dg.Definitions.merge(defs(), dg.Definitions(resources={"warehouse": warehouse}))
 
 

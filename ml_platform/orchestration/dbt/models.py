@@ -50,6 +50,7 @@ def dbt_models(folder: Path, manifest: Path, settings: Settings) -> dg.AssetsDef
         variables = {
             "ML_PLATFORM_DAYS": " ".join(ranges(recording.days)),
             "ML_PLATFORM_WAREHOUSE_PATH": str(settings.warehouse_path),
+            "ML_PLATFORM_WAREHOUSE_MEMORY": settings.warehouse_memory,
             # From here dagster-dbt copies what is parsed already, so that the build need not parse it again.
             "DBT_TARGET_PATH": str(target),
             "DO_NOT_TRACK": "1",

@@ -26,8 +26,12 @@ def b(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Be
     )
     made.rows([row("a", 1, at=0, mean=1.5), row("b,c", 2, at=4, mean=float("nan")), row("d", 3, at=4)])
     resources = {
-        "online_store": SQLiteOnlineStoreResource(path=str(tmp_path / "online.db"), lock_timeout_seconds=1),
-        "warehouse": DuckDBResource(path=str(tmp_path / "warehouse.duckdb"), lock_timeout_seconds=1),
+        "online_store": SQLiteOnlineStoreResource(
+            path=str(tmp_path / "online.db"), lock_timeout_seconds=1, memory="1GB"
+        ),
+        "warehouse": DuckDBResource(
+            path=str(tmp_path / "warehouse.duckdb"), lock_timeout_seconds=1, memory="1GB"
+        ),
     }
     platform = Platform(settings, [reading("churn", made.view, "n")], [], resources, dg.Definitions)
     monkeypatch.setattr(commands, "load_platform", lambda: platform)
