@@ -58,8 +58,8 @@ def _rows(view: FeatureView, record: Record, comparison: Comparison) -> CheckOut
 
 def _blast_radius(view: FeatureView, comparison: Comparison) -> CheckOutcome:
     counts, guard = comparison.counts, view.guard
-    known = max(counts.known, 1)
-    changed, deleted = counts.changed / known, counts.deleted / known
+    # A table that is being built has rows to take back, and none yet that anybody reads.
+    changed, deleted = ((n / counts.known if counts.known else 0.0) for n in (counts.changed, counts.deleted))
     passed = changed <= guard.max_changed_share and deleted <= guard.max_deleted_share
     text = (
         f"of {counts.known} stored entities {changed:.1%} would change (at most"
