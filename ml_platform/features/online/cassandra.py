@@ -29,7 +29,13 @@ from ml_platform.features.online.cassandra_session import (
     translated,
 )
 from ml_platform.features.online.cassandra_settings import CassandraSettings
-from ml_platform.features.online.cassandra_values import cells, cql_type, decoder, key_encoder
+from ml_platform.features.online.cassandra_values import (
+    cells,
+    check_stored_keys,
+    cql_type,
+    decoder,
+    key_encoder,
+)
 from ml_platform.features.online.cassandra_writes import BatchWriter
 from ml_platform.features.online.columns import Column
 from ml_platform.features.online.records import Mark, Record, Table
@@ -51,6 +57,7 @@ class CassandraOnlineStore(OnlineStore):
     """
 
     remote = True
+    forgets = True
 
     def __init__(self, settings: CassandraSettings) -> None:
         super().__init__()
@@ -71,13 +78,14 @@ class CassandraOnlineStore(OnlineStore):
                     self._session = connect(self.settings)
         return self._session
 
-    def record(self, view: str) -> Record:
+    def record(self, view: str, *, patient: bool = True) -> Record:
         """See the contract."""
-        if not self._has_catalogue():
+        attempts = self.settings.write_attempts if patient else self.settings.read_attempts
+        if not self._has_catalogue(attempts):
             return Record(view)
         sql = f"SELECT record, revision FROM {self._qualified(VIEWS)} WHERE name = ?"
         found = self._retried(
-            lambda: self.session.execute(self.prepare(sql), (view,), execution_profile=READ).one()
+            lambda: self.session.execute(self.prepare(sql), (view,), execution_profile=READ).one(), attempts
         )
         return replace(Record.from_json(found[0]), revision=found[1]) if found else Record(view)
 
@@ -168,6 +176,7 @@ class CassandraOnlineStore(OnlineStore):
         )
         rows = shipment.rows
         values = [cells(column, rows.column(column.name)) for column in (*table.keys, *table.features)]
+        check_stored_keys(table, values[: len(table.keys)])
         values.append(cells(Column("event_timestamp", "timestamp_utc"), rows.column("event_timestamp")))
         forever = [bytes(4)] * rows.num_rows
         lifetimes = forever if shipment.lifetimes is None else _big_endian(shipment.lifetimes, ">i4")
@@ -237,12 +246,13 @@ class CassandraOnlineStore(OnlineStore):
     def _conditional(self, cql: str, parameters: tuple[Any, ...]) -> Any:  # noqa: ANN401 (a row of the driver's)
         return self._retried(lambda: self.session.execute(cql, parameters, execution_profile=WRITE).one())
 
-    def _retried(self, request: Callable[[], Any]) -> Any:  # noqa: ANN401 (whatever the request gives)
-        for attempt in range(self.settings.write_attempts):
+    def _retried(self, request: Callable[[], Any], attempts: int | None = None) -> Any:  # noqa: ANN401 (the request's)
+        attempts = attempts or self.settings.write_attempts
+        for attempt in range(attempts):
             try:
                 return request()
             except TRANSIENT as error:
-                if attempt + 1 == self.settings.write_attempts:
+                if attempt + 1 == attempts:
                     raise explained(error, self.settings) from error
                 wait = self.settings.backoff_seconds * 2**attempt
                 time.sleep(min(wait, self.settings.max_backoff_seconds))
@@ -250,8 +260,8 @@ class CassandraOnlineStore(OnlineStore):
                 raise explained(error, self.settings) from error
         raise AssertionError("unreachable")
 
-    def _has_catalogue(self) -> bool:
-        self._catalogued = self._catalogued or all(map(self._columns, (VIEWS, LOCKS)))
+    def _has_catalogue(self, attempts: int | None = None) -> bool:
+        self._catalogued = self._catalogued or all(self._columns(name, attempts) for name in (VIEWS, LOCKS))
         return self._catalogued
 
     def _create_catalogue(self) -> None:
@@ -265,28 +275,32 @@ class CassandraOnlineStore(OnlineStore):
         with translated(self.settings), contextlib.suppress(AlreadyExists):
             self.session.execute(cql, timeout=max(60.0, self.settings.write_timeout_seconds))
 
-    def _columns(self, table: str) -> dict[str, str]:
-        """CQL types by column; empty when there is no such table.
+    def _columns(self, table: str, attempts: int | None = None) -> dict[str, str]:
+        """CQL types by column, with the place in the key if any; empty when there is no such table.
 
         The server is asked, since the driver hears of what other clients define only some time later.
         """
         cql = (
-            "SELECT column_name, type FROM system_schema.columns WHERE keyspace_name = %s AND table_name = %s"
+            "SELECT column_name, type, kind, position FROM system_schema.columns"
+            " WHERE keyspace_name = %s AND table_name = %s"
         )
         parameters = (self.settings.keyspace, table)
-        return dict(
-            self._retried(lambda: self.session.execute(cql, parameters, execution_profile=WRITE).all())
+        rows = self._retried(
+            lambda: self.session.execute(cql, parameters, execution_profile=WRITE).all(), attempts
         )
+        return {n: kind if part == "regular" else f"{kind} ({part} {place})" for n, kind, part, place in rows}
 
     def _check_columns(self, table: Table) -> None:
         there = self._columns(table.name)
-        wanted = {column.name: cql_type(column) for column in (*table.keys, *table.features)}
-        if wrong := sorted(name for name, kind in wanted.items() if there.get(name) != kind):
+        wanted = {c.name: f"{cql_type(c)} (partition_key {i})" for i, c in enumerate(table.keys)}
+        wanted |= {"event_timestamp": "bigint"} | {c.name: cql_type(c) for c in table.features}
+        wrong = sorted(name for name, kind in wanted.items() if there.get(name) != kind)
+        wrong += sorted(name for name, kind in there.items() if name not in wanted and kind.endswith(")"))
+        if wrong:
             raise SchemaMismatchError(
                 f"table {table.name} of keyspace {self.settings.keyspace} was made by somebody else:"
-                f" {', '.join(wrong)}"
-                f" should be {', '.join(wanted[name] for name in wrong)}; drop or rename that table, then"
-                " sync again"
+                f" {', '.join(wrong)} should be {', '.join(wanted.get(name, 'absent') for name in wrong)};"
+                " drop or rename that table, then sync again"
             )
 
     def _qualified(self, table: str) -> str:

@@ -13,11 +13,14 @@ import pyarrow.compute as pc
 from cassandra.cqltypes import DecimalType
 from cassandra.util import Date
 
+from ml_platform.errors import DataError
 from ml_platform.features.online.base import Key, check_key
 from ml_platform.features.online.columns import Column, micros, timestamp
 from ml_platform.features.online.records import Table
 
-__all__ = ["cells", "cql_type", "decoder", "key_encoder"]
+__all__ = ["can_be_stored", "cells", "check_stored_keys", "cql_type", "decoder", "key_encoder"]
+
+LONGEST_KEY_BYTES = 65_535
 
 _TYPES = {
     "bool": "boolean", "int8": "tinyint", "int16": "smallint", "int32": "int", "int64": "bigint",
@@ -132,3 +135,37 @@ def key_encoder(table: Table) -> Callable[[Key], tuple[Any, ...]]:
         return tuple(v if e is None else e(v) for e, v in zip(encoders, key, strict=True))
 
     return encode
+
+
+def can_be_stored(key: tuple[Any, ...]) -> bool:
+    """Whether Cassandra can have an encoded key at all; it refuses to be asked for one that it cannot."""
+    parts = [part for part in key if isinstance(part, str | bytes)]
+    if len(key) == 1 and parts and not parts[0]:
+        return False
+    if sum(map(len, parts)) < LONGEST_KEY_BYTES // 8:  # four bytes a character, and some for each part
+        return True
+    return (
+        _key_bytes([part.encode() if isinstance(part, str) else part for part in parts], key)
+        <= LONGEST_KEY_BYTES
+    )
+
+
+def check_stored_keys(table: Table, keys: Sequence[Sequence[bytes | None]]) -> None:
+    """Refuse keys, given as columns of :func:`cells`, that Cassandra cannot have.
+
+    Raises:
+        DataError: one is empty, or longer than 65,535 bytes.
+    """
+    for key in zip(*keys, strict=True):
+        size = _key_bytes([part for part in key if part is not None], key)
+        if not 0 < size <= LONGEST_KEY_BYTES:
+            names = ", ".join(column.name for column in table.keys)
+            raise DataError(
+                f"a key ({names}) of {table.name} has {size} bytes, and Cassandra takes 1 to {LONGEST_KEY_BYTES}:"
+                f" {str(key)[:60]}…; shorten it in the model"
+            )
+
+
+def _key_bytes(parts: Sequence[bytes], key: Sequence[object]) -> int:
+    """Bytes of a partition key; one of several columns has three more for each."""
+    return sum(map(len, parts)) + (3 * len(key) if len(key) > 1 else 0)
