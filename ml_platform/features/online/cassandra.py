@@ -16,7 +16,7 @@ from cassandra import AlreadyExists, DriverException
 from cassandra.cluster import PreparedStatement, Session
 from cassandra.pool import Host
 
-from ml_platform.errors import ConflictError, SchemaMismatchError
+from ml_platform.errors import ConflictError, DataError, SchemaMismatchError
 from ml_platform.features.online.base import Key, OnlineStore, Shipment, StoredRow, TableReader
 from ml_platform.features.online.cassandra_lease import Lease
 from ml_platform.features.online.cassandra_reads import Reader
@@ -31,9 +31,9 @@ from ml_platform.features.online.cassandra_session import (
 from ml_platform.features.online.cassandra_settings import CassandraSettings
 from ml_platform.features.online.cassandra_values import (
     cells,
-    check_stored_keys,
     cql_type,
     decoder,
+    impossible_keys,
     key_encoder,
 )
 from ml_platform.features.online.cassandra_writes import BatchWriter
@@ -166,7 +166,7 @@ class CassandraOnlineStore(OnlineStore):
         self._define(f"DROP TABLE IF EXISTS {self._qualified(name)}")
 
     def put(self, table: Table, shipment: Shipment) -> None:
-        """See the contract; unlogged batches."""
+        """See the contract; unlogged batches. Raises DataError for a key that Cassandra cannot have."""
         names = [column.name for column in (*table.keys, *table.features)]
         columns = ", ".join([*(f'"{name}"' for name in names), "event_timestamp"])
         marks = ", ".join("?" * (len(names) + 1))
@@ -176,7 +176,13 @@ class CassandraOnlineStore(OnlineStore):
         )
         rows = shipment.rows
         values = [cells(column, rows.column(column.name)) for column in (*table.keys, *table.features)]
-        check_stored_keys(table, values[: len(table.keys)])
+        keys = values[: len(table.keys)]
+        if wrong := impossible_keys(keys):
+            raise DataError(
+                f"a key ({', '.join(c.name for c in table.keys)}) of {table.name} is empty or longer than 65535"
+                f" bytes, which Cassandra cannot have: {str([part[wrong[0]] for part in keys])[:80]}; shorten it"
+                " in the model"
+            )
         values.append(cells(Column("event_timestamp", "timestamp_utc"), rows.column("event_timestamp")))
         forever = [bytes(4)] * rows.num_rows
         lifetimes = forever if shipment.lifetimes is None else _big_endian(shipment.lifetimes, ">i4")
@@ -187,7 +193,9 @@ class CassandraOnlineStore(OnlineStore):
         where = " AND ".join(f'"{column.name}" = ?' for column in table.keys)
         sql = f"DELETE FROM {self._qualified(table.name)} USING TIMESTAMP ? WHERE {where}"
         values = [cells(column, keys.column(column.name)) for column in table.keys]
-        self._write(sql, zip(_big_endian(versions, ">i8"), *values, strict=True))
+        absent = set(impossible_keys(values))  # `put` refused them
+        rows = zip(_big_endian(versions, ">i8"), *values, strict=True)
+        self._write(sql, (cell for row, cell in enumerate(rows) if row not in absent))
 
     def reader(self, table: Table, features: Sequence[Column]) -> TableReader:
         """See the contract."""

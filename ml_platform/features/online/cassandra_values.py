@@ -13,12 +13,11 @@ import pyarrow.compute as pc
 from cassandra.cqltypes import DecimalType
 from cassandra.util import Date
 
-from ml_platform.errors import DataError
 from ml_platform.features.online.base import Key, check_key
 from ml_platform.features.online.columns import Column, micros, timestamp
 from ml_platform.features.online.records import Table
 
-__all__ = ["can_be_stored", "cells", "check_stored_keys", "cql_type", "decoder", "key_encoder"]
+__all__ = ["can_be_stored", "cells", "cql_type", "decoder", "impossible_keys", "key_encoder"]
 
 LONGEST_KEY_BYTES = 65_535
 
@@ -140,32 +139,23 @@ def key_encoder(table: Table) -> Callable[[Key], tuple[Any, ...]]:
 def can_be_stored(key: tuple[Any, ...]) -> bool:
     """Whether Cassandra can have an encoded key at all; it refuses to be asked for one that it cannot."""
     parts = [part for part in key if isinstance(part, str | bytes)]
-    if len(key) == 1 and parts and not parts[0]:
-        return False
-    if sum(map(len, parts)) < LONGEST_KEY_BYTES // 8:  # four bytes a character, and some for each part
+    if 0 < sum(map(len, parts)) < LONGEST_KEY_BYTES // 8 or not parts:  # a character has up to four bytes
         return True
-    return (
-        _key_bytes([part.encode() if isinstance(part, str) else part for part in parts], key)
-        <= LONGEST_KEY_BYTES
-    )
+    whole = [part.encode() if isinstance(part, str) else part for part in parts]
+    return not impossible_keys([[part] for part in whole] + [[bytes(8)]] * (len(key) - len(parts)))
 
 
-def check_stored_keys(table: Table, keys: Sequence[Sequence[bytes | None]]) -> None:
-    """Refuse keys, given as columns of :func:`cells`, that Cassandra cannot have.
-
-    Raises:
-        DataError: one is empty, or longer than 65,535 bytes.
-    """
-    for key in zip(*keys, strict=True):
-        size = _key_bytes([part for part in key if part is not None], key)
-        if not 0 < size <= LONGEST_KEY_BYTES:
-            names = ", ".join(column.name for column in table.keys)
-            raise DataError(
-                f"a key ({names}) of {table.name} has {size} bytes, and Cassandra takes 1 to {LONGEST_KEY_BYTES}:"
-                f" {str(key)[:60]}…; shorten it in the model"
-            )
+def impossible_keys(keys: Sequence[Sequence[bytes | None]]) -> list[int]:
+    """The rows whose key, given as columns of bytes, Cassandra cannot have: empty or of more than 64 KiB."""
+    columns = [[len(part or b"") for part in column] for column in keys]
+    if (len(keys) > 1 or all(columns[0])) and _key_bytes(
+        [max(c, default=0) for c in columns]
+    ) <= LONGEST_KEY_BYTES:
+        return []
+    sizes = [_key_bytes(key) for key in zip(*columns, strict=True)]
+    return [row for row, size in enumerate(sizes) if not 0 < size <= LONGEST_KEY_BYTES]
 
 
-def _key_bytes(parts: Sequence[bytes], key: Sequence[object]) -> int:
-    """Bytes of a partition key; one of several columns has three more for each."""
-    return sum(map(len, parts)) + (3 * len(key) if len(key) > 1 else 0)
+def _key_bytes(sizes: Sequence[int]) -> int:
+    """Bytes of a partition key of columns of these sizes; one of several columns has three more for each."""
+    return sum(sizes) + (3 * len(sizes) if len(sizes) > 1 else 0)
