@@ -27,8 +27,8 @@ from ml_platform.features.online.cassandra_settings import CassandraSettings
 from ml_platform.features.online.sqlite import SQLiteOnlineStore
 from ml_platform.features.parity import parity
 
-KILLS = int(os.environ.get("ML_PLATFORM_TEST_KILLS", "10"))
-KILLS_A_ROUND = 5
+KILLS = int(os.environ.get("ML_PLATFORM_TEST_KILLS", "8"))
+KILLS_A_ROUND = 4
 ENTITIES = 2_000
 FEATURES = tuple(f"f{i}" for i in range(8))
 UNAVAILABLE = 3
