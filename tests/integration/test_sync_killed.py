@@ -310,7 +310,7 @@ def test_a_server_that_goes_under_a_sync_and_under_readers(
     server = CassandraServer(tmp_path_factory.mktemp("cassandra")).start()
     chance = random.Random(2)
     try:
-        settings = settings_of(server)
+        settings = settings_of(server, write_timeout_seconds=3, read_timeout_seconds=2, max_backoff_seconds=2)
         store = CassandraOnlineStore(settings)
         subject = Subject(tmp_path, store, settings)
         subject.content(1)
