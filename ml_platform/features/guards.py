@@ -24,7 +24,7 @@ def guard_outcomes(
         newest_day: the newest day of data (UTC) that freshness is measured against; None: freshness is not
             judged.
     """
-    outcomes = [_keys(comparison), _rows(view, record, comparison), _blast_radius(view, comparison)]
+    outcomes = [_keys(comparison), _rows(view, record, comparison), _blast_radius(view, record, comparison)]
     outcomes += _nulls(view, comparison)
     outcomes += _ranges(view, comparison)
     if view.guard.max_age is not None and newest_day is not None:
@@ -56,13 +56,14 @@ def _rows(view: FeatureView, record: Record, comparison: Comparison) -> CheckOut
     return _outcome("rows", rows >= fewest, text, rows=rows, last_rows=before)
 
 
-def _blast_radius(view: FeatureView, comparison: Comparison) -> CheckOutcome:
+def _blast_radius(view: FeatureView, record: Record, comparison: Comparison) -> CheckOutcome:
     counts, guard = comparison.counts, view.guard
-    known = max(counts.known, 1)
-    changed, deleted = counts.changed / known, counts.deleted / known
+    # After a sync that was cut off the comparison knows few of the entities, and has rows to take back as well.
+    stored = max(counts.known, record.last.rows if record.last else 0)
+    changed, deleted = (n / stored if stored else 0.0 for n in (counts.changed, counts.deleted))
     passed = changed <= guard.max_changed_share and deleted <= guard.max_deleted_share
     text = (
-        f"of {counts.known} stored entities {changed:.1%} would change (at most"
+        f"of {stored} stored entities {changed:.1%} would change (at most"
         f" {guard.max_changed_share:.1%})"
         f" and {deleted:.1%} be deleted (at most {guard.max_deleted_share:.1%})"
     )
@@ -71,9 +72,7 @@ def _blast_radius(view: FeatureView, comparison: Comparison) -> CheckOutcome:
             "; if that is meant, override the check for one run"
             f" (ml-platform features sync {view.name} --override blast_radius)"
         )
-    return _outcome(
-        "blast_radius", passed, text, changed_share=changed, deleted_share=deleted, stored=counts.known
-    )
+    return _outcome("blast_radius", passed, text, changed_share=changed, deleted_share=deleted, stored=stored)
 
 
 def _nulls(view: FeatureView, comparison: Comparison) -> Iterator[CheckOutcome]:

@@ -48,9 +48,12 @@ def plan_schema(record: Record, source: Source, *, rebuild: str = "") -> Plan:
         rebuild: why a new table is wanted although the columns allow the old one; empty when it is not.
     """
     view, old = source.view, record.serving
-    wanted = Table(f"{view.name}__v{_next_number(record)}", source.keys, source.features)
-    if (building := record.building) is not None and _same_columns(building, wanted):
-        return Plan(view.name, "resume", f"view {view.name}: go on filling table {building.name}", building)
+    ttl = view.ttl.total_seconds() if view.ttl is not None else None
+    wanted = Table(f"{view.name}__v{_next_number(record)}", source.keys, source.features, ttl_seconds=ttl)
+    building = record.building
+    if building is not None and _same_columns(building, wanted) and not _forgets_before(building, ttl):
+        sentence = f"view {view.name}: go on filling table {building.name}"
+        return Plan(view.name, "resume", sentence, _with_ttl(building, ttl))
     if old is None:
         return Plan(view.name, "create", f"view {view.name}: create table {wanted.name}", wanted)
     before = {column.name: column for column in old.features}
@@ -63,6 +66,7 @@ def plan_schema(record: Record, source: Source, *, rebuild: str = "") -> Plan:
         if n in before and before[n] != c
     ]
     reasons += ["the key changed"] if old.keys != source.keys else []
+    reasons += ["values are kept for longer than before"] if _forgets_before(old, ttl) else []
     reasons += [rebuild] if rebuild else []
     if reasons:
         sentence = (
@@ -73,7 +77,7 @@ def plan_schema(record: Record, source: Source, *, rebuild: str = "") -> Plan:
         return Plan(view.name, "rebuild", sentence, wanted)
     if added:
         names = ", ".join(column.name for column in added)
-        table = replace(old, features=old.features + added)
+        table = replace(_with_ttl(old, ttl), features=old.features + added)
         return Plan(
             view.name,
             "add",
@@ -81,7 +85,8 @@ def plan_schema(record: Record, source: Source, *, rebuild: str = "") -> Plan:
             table,
             added,
         )
-    return Plan(view.name, "none", f"view {view.name}: table {old.name} stays as it is", old)
+    sentence = f"view {view.name}: table {old.name} stays as it is"
+    return Plan(view.name, "none", sentence, _with_ttl(old, ttl))
 
 
 def apply_plan(store: OnlineStore, plan: Plan) -> None:
@@ -106,12 +111,24 @@ def prepare(store: OnlineStore, view: FeatureView, schema: pa.Schema) -> Plan:
     apply_plan(store, plan)
     if plan.action != "none":
         retired = (*record.retired, record.serving.name) if record.serving and plan.builds else record.retired
-        store.replace_record(record, replace(record, serving=plan.table, retired=retired))
+        table = replace(plan.table, ttl_seconds=None)  # what is written directly has no lifetime
+        store.replace_record(record, replace(record, serving=table, retired=retired))
     return plan
 
 
 def _same_columns(one: Table, other: Table) -> bool:
     return one.keys == other.keys and set(one.features) == set(other.features)
+
+
+def _forgets_before(table: Table, ttl: float | None) -> bool:
+    """Whether the store may forget rows of the table before ``ttl`` seconds have passed."""
+    return table.ttl_seconds is not None and (ttl is None or ttl > table.ttl_seconds)
+
+
+def _with_ttl(table: Table, ttl: float | None) -> Table:
+    """The table after rows were written that are kept for ``ttl`` seconds."""
+    both = [seconds for seconds in (table.ttl_seconds, ttl) if seconds is not None]
+    return replace(table, ttl_seconds=min(both, default=None))
 
 
 def _next_number(record: Record) -> int:

@@ -29,6 +29,7 @@ ATTEMPTS = 3
 PAUSE_CHECK_SECONDS = 1.0
 PROGRESS_SECONDS = 5.0
 LONGEST_LIFETIME_SECONDS = 20 * 365 * 86_400 - 1  # what Cassandra takes
+SPARE_LIFETIME_SECONDS = 86_400  # servers count whole seconds, each by a clock of its own
 
 
 class _RecordLostError(Exception):
@@ -57,7 +58,8 @@ class Shipping:
         self._comparison = comparison
         self._spool = spool
         self._progress = progress
-        self._table = replace(plan.table, state=self._id, complete=False)
+        ttl = plan.table.ttl_seconds if store.forgets else None
+        self._table = replace(plan.table, state=self._id, complete=False, ttl_seconds=ttl)
         self._mark: Mark | None = None
         self._pause_seen_at = 0.0
         self._progress_at = time.monotonic()
@@ -133,7 +135,8 @@ class Shipping:
         clock_us = min(micros(dt.datetime.now(dt.UTC)), self._comparison.newest_us or 0)
         events: npt.NDArray[np.int64] = part.column("event_timestamp").cast(pa.int64()).to_numpy()
         left = events // 1_000_000 + int(self._view.ttl.total_seconds()) - clock_us // 1_000_000
-        lifetimes: npt.NDArray[np.int64] = np.clip(left, 1, LONGEST_LIFETIME_SECONDS)
+        left = np.maximum(left, 0) + SPARE_LIFETIME_SECONDS
+        lifetimes: npt.NDArray[np.int64] = np.minimum(left, LONGEST_LIFETIME_SECONDS)
         return lifetimes
 
     def _begun(self, record: Record) -> Record:

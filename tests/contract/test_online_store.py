@@ -1,21 +1,33 @@
 """The contract of an online store, run on every backend."""
 
 import asyncio
+import contextlib
 import datetime as dt
+import itertools
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from support.cassandra_fixtures import settings_of
 from support.online import Bench, bench, customer, day
 
-from ml_platform.errors import ConfigurationError, ConflictError, DataError, LockTimeoutError, NotFoundError
-from ml_platform.features.online.base import OnlineStore
-from ml_platform.features.online.records import Record
+from ml_platform.errors import (
+    ConfigurationError,
+    ConflictError,
+    DataError,
+    LockTimeoutError,
+    NotFoundError,
+    SchemaMismatchError,
+)
+from ml_platform.features.online.base import OnlineStore, Row, Shipment
+from ml_platform.features.online.columns import Column, micros
+from ml_platform.features.online.records import Record, Table
 from ml_platform.features.online.sqlite import SQLiteOnlineStore
 from ml_platform.features.parity import parity
 from ml_platform.features.schema_plan import prepare
@@ -115,7 +127,9 @@ def test_a_type_that_no_store_can_hold_is_refused_by_name(store: OnlineStore) ->
         prepare(store, view, schema)
 
 
-@pytest.mark.parametrize("entity", [("a",), ("d",), ("a", "t"), ("n", "d", "a"), ("m",), ("t",)])
+@pytest.mark.parametrize(
+    "entity", [("a",), ("d",), ("a", "t"), ("n", "d", "a"), ("m",), ("t",), ("u",), ("x",), ("k", "m")]
+)
 def test_keys_of_every_kind_and_number(store: OnlineStore, tmp_path: Path, entity: tuple[str, ...]) -> None:
     b = bench(tmp_path, store, entity=entity, features=("v",))
     keys = {
@@ -123,7 +137,10 @@ def test_keys_of_every_kind_and_number(store: OnlineStore, tmp_path: Path, entit
         "n": [-1, 2**40, 7],
         "d": [dt.date(1960, 1, 1), dt.date(2024, 2, 29), dt.date(2024, 3, 1)],
         "t": [day(0), day(1), day(2) + dt.timedelta(microseconds=3)],
-        "m": [1, 2, 3],
+        "m": [-(2**63), 0, 2**63 - 1],
+        "u": [day(0).replace(tzinfo=None), day(-43_000).replace(tzinfo=None), day(5).replace(tzinfo=None)],
+        "x": [b"\x00", b"\xff\x00", b"x"],
+        "k": [True, False, True],
     }
     rows = [{name: keys[name][i] for name in entity} | {"event_timestamp": day(0), "v": i} for i in range(3)]
     b.rows(rows)
@@ -175,13 +192,48 @@ def test_reading_in_an_event_loop(customers: Bench) -> None:
     assert asyncio.run(read()) == [(i if i < 200 else None,) for i in range(210)]
 
 
-@pytest.mark.parametrize("key", [(1,), ("a", "b"), "a", (None,)])
-def test_what_cannot_be_a_key_is_refused(customers: Bench, key: Any) -> None:
+def test_what_cannot_be_a_key_is_refused(customers: Bench) -> None:
     customers.rows([customer("a", 0)])
     customers.sync()
-    for keys in ([key], [("a",), key]):
-        with pytest.raises(DataError, match="key"):
-            customers.store.read(customers.view, keys)
+    for key in ((1,), ("a", "b"), "a", (None,), ("\ud800",), (-0.0,)):
+        for keys in ([key], [("a",), key]):
+            with pytest.raises(DataError, match="key"):
+                customers.store.read(customers.view, keys)  # type: ignore[arg-type]
+
+
+def test_a_number_that_its_key_column_cannot_hold_is_refused(store: OnlineStore, tmp_path: Path) -> None:
+    b = bench(tmp_path, store, features=("v",))
+    kinds = {"id": pa.int32(), "event_timestamp": pa.timestamp("us", tz="UTC"), "v": pa.int64()}
+    b.rows([{"id": 2**31 - 1, "event_timestamp": day(0), "v": 1}], pa.schema(kinds))
+    b.sync()
+    assert b.online(2**31 - 1, -(2**31)) == [(1,), None]
+    for number in (2**31, -(2**31) - 1, 2**64):
+        for keys in ([(number,)], [(1,), (number,)]):
+            with pytest.raises(DataError, match=r"id is int32.*cannot hold"):
+                store.read(b.view, keys)
+
+
+def test_a_number_with_fractions_is_no_key(store: OnlineStore) -> None:
+    view = FeatureView(name="v", relation="f.v", entity=("mean",), features=("n",))
+    with pytest.raises(DataError, match="a key is an integer, text, a date or a timestamp"):
+        prepare(store, view, SCHEMA)
+
+
+def test_texts_of_every_length_are_keys_or_missing(customers: Bench) -> None:
+    texts = ["a\x00b", " ", "é" * 30_000, "x" * 65_535]
+    customers.rows([customer(text, 0, n=i) for i, text in enumerate(texts)])
+    customers.sync()
+    assert customers.online(*texts, "x" * 65_536, "x" * 10**6) == [(i, 0.0) for i in range(4)] + [None, None]
+    assert customers.online("x" * 65_536) == [None]
+
+
+@pytest.mark.parametrize("bad", [{"id": None}, {"id": ""}, {"event_timestamp": None}])
+def test_rows_without_key_or_time_are_not_written(
+    store: OnlineStore, written: FeatureView, bad: dict[str, Any]
+) -> None:
+    with pytest.raises(DataError, match=r"row 1 of view written lacks its (id|event_timestamp)"):
+        store.write(written, [batch(customer("a", 0), customer("b", 0) | bad)])
+    assert store.read(written, [("a",)])[0].status == "missing"
 
 
 def test_a_view_that_was_never_synced_says_so(customers: Bench) -> None:
@@ -267,6 +319,22 @@ def test_large_rows(store: OnlineStore, tmp_path: Path) -> None:
         assert found == (row["vector"], row["text"])
 
 
+def test_values_of_a_megabyte(customers: Bench) -> None:
+    customers.view = customers.view.model_copy(update={"features": ("text",)})
+    texts = ["é" * 2**19, "x" * 2**20, "🐟" * 2**18]
+    customers.rows([{"id": f"c{i}", "event_timestamp": day(0), "text": t} for i, t in enumerate(texts)])
+    customers.sync()
+    assert customers.online("c2", "c0", "c1", "c0") == [(texts[2],), (texts[0],), (texts[1],), (texts[0],)]
+
+
+def test_events_of_any_year(customers: Bench) -> None:
+    years = [dt.datetime(year, 1, 1, 0, 0, 0, 1, dt.UTC) for year in (1, 1969, 1970, 9999)]
+    customers.rows([customer(f"c{y.year}", 0) | {"event_timestamp": y, "available_at": y} for y in years])
+    customers.sync()
+    rows = customers.store.read(customers.view, [(f"c{y.year}",) for y in years])
+    assert [row.event_timestamp for row in rows] == years
+
+
 def test_a_correction_at_the_same_time_is_shipped_whole(customers: Bench) -> None:
     customers.rows([customer("a", 0, n=9, mean=1.0), customer("b", 0, n=1, mean=None)])
     customers.sync()
@@ -287,6 +355,115 @@ def test_an_entity_that_went_can_come_back_with_the_same_time(customers: Bench) 
         customers.rows(both)
         assert customers.sync().added == 1
         assert customers.online("a", "b") == [(1, 0.0), (2, 0.0)]
+
+
+def test_an_entity_that_went_can_come_back_with_an_older_time(customers: Bench) -> None:
+    both = [customer("a", 0, n=1), customer("b", 5, n=2)]
+    for rows, found in ((both, (2, 0.0)), (both[:1], None), ([both[0], customer("b", 3, n=3)], (3, 0.0))):
+        customers.rows(rows)
+        customers.sync()
+        assert customers.online("b") == [found]
+
+
+def test_corrections_use_up_versions_that_newer_events_still_win_over(customers: Bench) -> None:
+    at = day(0)
+    for n, microseconds in ((1, 0), (2, 0), (3, 0), (4, 1), (5, 1), (6, 2)):
+        moment = at + dt.timedelta(microseconds=microseconds)
+        customers.rows([customer("a", 0, n=n) | {"event_timestamp": moment, "available_at": moment}])
+        assert customers.sync().shipped == 1
+        row = customers.store.read(customers.view, [("a",)])[0]
+        assert (row.values, row.event_timestamp) == ((n, 0.0), moment)
+
+
+def test_replicas_agree_in_whatever_order_writes_arrive(store: OnlineStore, written: FeatureView) -> None:
+    """As replicas, retries and clients with clocks of their own would deliver them, some twice."""
+    table = store.record("written").serving
+    assert table is not None
+    at = micros(day(0))
+    contents = {at: (1, 9.0), at + 1: (2, None), at + 3: (None, 3.0)}
+    writes = [(version, True) for version in contents] + [(at + 1, False)]
+    orders = list(itertools.permutations(writes))
+    for step in range(len(writes) + 1):
+        for i, order in enumerate(orders):
+            version, puts = order[step % len(order)]
+            row = dict(zip(("n", "mean"), contents[version], strict=True))
+            rows = batch({"id": f"c{i}", "event_timestamp": day(0)} | row)
+            versions = np.array([version])
+            if puts:
+                store.put(table, Shipment(rows, versions))
+            else:
+                store.remove(table, rows.select(["id"]), versions)
+    keys = [(f"c{i}",) for i in range(len(orders))]
+    assert {row.values for row in store.read(written, keys)} == {(None, 3.0)}
+    store.remove(table, batch(*({"id": key} for (key,) in keys)).select(["id"]), np.full(len(keys), at + 3))
+    store.put(table, Shipment(batch(customer("c0", 0)), np.array([at + 3])))
+    assert {row.status for row in store.read(written, keys)} == {"missing"}
+
+
+def test_writers_at_once_leave_no_mixture(store: OnlineStore, written: FeatureView) -> None:
+    """Two producers that say different things of one entity and time."""
+
+    def write(n: int) -> None:
+        for i in range(10):
+            store.write(written, [batch(customer(f"c{i}", 0, n=n, mean=-float(n)))])
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, (1, 2)))
+    rows = [row.values for row in store.read(written, [(f"c{i}",) for i in range(10)])]
+    assert set(rows) <= {(1, -1.0), (2, -2.0)}
+    assert len(set(rows)) == 1
+
+
+def test_a_longer_time_to_live_holds_for_what_is_stored_already(store: OnlineStore, tmp_path: Path) -> None:
+    b = bench(tmp_path, store, ttl=dt.timedelta(days=3))
+    b.rows([customer("a", 0, n=1)])
+    b.sync()
+    b.view = b.view.model_copy(update={"ttl": dt.timedelta(days=2)})
+    assert (b.sync().shipped, b.online("a")) == (0, [(1, 0.0)])
+    for ttl in (dt.timedelta(days=5), None):
+        b.view = b.view.model_copy(update={"ttl": ttl})
+        assert ("values are kept for longer than before" in b.sync().plan) == store.forgets
+        assert b.online("a") == [(1, 0.0)]
+        assert b.sync().shipped == 0
+
+
+def test_a_table_of_another_schema_is_not_written(customers: Bench) -> None:
+    table = customers.store.record("customers").serving
+    assert table is None
+    foreign = Table("customers__v1", (Column("id", "string"),), (Column("n", "string"),))
+    customers.store.create_table(foreign)
+    customers.rows([customer("a", 0)])
+    with pytest.raises(SchemaMismatchError, match="drop or rename"):
+        customers.sync()
+    customers.store.drop_table("customers__v1")
+    assert customers.sync().completed
+    assert customers.online("a") == [(0, 0.0)]
+
+
+def test_a_read_that_is_cancelled_harms_no_other(customers: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    customers.rows([customer(f"c{i}", 0, n=i) for i in range(500)])
+    customers.sync()
+    keys = [(f"c{i}",) for i in range(500)]
+
+    async def read(cancelled: int) -> list[list[Row]]:
+        tasks = [asyncio.create_task(customers.store.read_async(customers.view, keys)) for _ in range(20)]
+        for _ in range(cancelled % 4):
+            await asyncio.sleep(0)
+        for task in tasks[: cancelled % 20]:
+            task.cancel()
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(a, list | asyncio.CancelledError) for a in answers)
+        return [answer for answer in answers if isinstance(answer, list)]
+
+    async def leave() -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(customers.store.read_async(customers.view, keys), 0.001)
+
+    for cancelled in range(0, 40, 3):
+        asyncio.run(leave())  # the answer finds no loop any more
+        for rows in asyncio.run(read(cancelled)):
+            assert [row.values[0] for row in rows] == list(range(500))
+    assert not caplog.records
 
 
 def test_a_column_is_added_in_place(customers: Bench) -> None:

@@ -1,5 +1,6 @@
 """Connecting to Cassandra: what is wrong is said with its remedy, and a password and TLS work."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,10 +9,11 @@ from pathlib import Path
 import pytest
 from support.cassandra_fixtures import settings_of
 from support.cassandra_server import CassandraServer, free_port
-from support.online import bench, customer
+from support.online import bench, customer, day
 
 from ml_platform.errors import (
     ConfigurationError,
+    DataError,
     MLPlatformError,
     NotFoundError,
     SchemaMismatchError,
@@ -73,6 +75,25 @@ def test_nobody_listens(cassandra_settings: CassandraSettings) -> None:
     assert "check that it runs, ML_PLATFORM_CASSANDRA__CONTACT_POINTS" in str(error)
 
 
+def test_the_host_has_no_address(cassandra_settings: CassandraSettings) -> None:
+    error = failure(changed(cassandra_settings, contact_points=("no-such-host.invalid",)))
+    assert isinstance(error, StoreUnavailableError)
+    assert "no-such-host.invalid" in str(error)
+    assert "ML_PLATFORM_CASSANDRA__CONTACT_POINTS" in str(error)
+
+
+def test_a_protocol_that_the_server_does_not_speak(cassandra_settings: CassandraSettings) -> None:
+    error = failure(changed(cassandra_settings, protocol_version=66))
+    assert isinstance(error, ConfigurationError)
+    assert "ML_PLATFORM_CASSANDRA__PROTOCOL_VERSION" in str(error)
+
+
+def test_encryption_that_the_server_does_not_speak(cassandra_settings: CassandraSettings) -> None:
+    error = failure(changed(cassandra_settings, tls=True))
+    assert isinstance(error, StoreUnavailableError)
+    assert "__TLS" in str(error)
+
+
 def test_the_data_centre_is_not_there(cassandra_settings: CassandraSettings) -> None:
     error = failure(changed(cassandra_settings, local_data_center="europe"))
     assert isinstance(error, ConfigurationError)
@@ -97,11 +118,112 @@ def test_a_table_of_another_schema_is_in_the_way(
     store.session.execute(
         f"CREATE TABLE {cassandra_settings.keyspace}.customers__v1 (id text PRIMARY KEY, n text)"
     )
-    with pytest.raises(SchemaMismatchError, match="mean, n should be double, bigint; drop or rename"):
+    with pytest.raises(SchemaMismatchError, match="mean, n should be bigint, double, bigint; drop or rename"):
         b.sync()
     store.session.execute(f"DROP TABLE {cassandra_settings.keyspace}.customers__v1")
     assert b.sync().completed
     assert b.online("a") == [(0, 0.0)]
+    store.close()
+
+
+@pytest.mark.parametrize("key", ["id, event_timestamp", "(id, n)", "n"])
+def test_a_table_of_another_key_is_in_the_way(
+    cassandra_settings: CassandraSettings, tmp_path: Path, key: str
+) -> None:
+    from ml_platform.features.online.cassandra import CassandraOnlineStore
+
+    store = CassandraOnlineStore(cassandra_settings)
+    b = bench(tmp_path, store)
+    b.rows([customer("a", 0)])
+    columns = "id text, event_timestamp bigint, n bigint, mean double"
+    store.session.execute(
+        f"CREATE TABLE {cassandra_settings.keyspace}.customers__v1 ({columns}, PRIMARY KEY ({key}))"
+    )
+    with pytest.raises(SchemaMismatchError, match=r"made by somebody else.*drop or rename"):
+        b.sync()
+    assert store.record("customers").serving is None
+    store.close()
+
+
+def test_what_cassandra_cannot_hold_is_said(cassandra_settings: CassandraSettings, tmp_path: Path) -> None:
+    from ml_platform.features.online.cassandra import CassandraOnlineStore
+
+    store = CassandraOnlineStore(cassandra_settings)
+    b = bench(tmp_path, store, features=("text",))
+    for row, said in (
+        (
+            {"id": "x" * 65_536, "text": ""},
+            r"a key \(id\) of customers__v1 is empty or longer than 65535 bytes.*shorten it",
+        ),
+        ({"id": "a", "text": "x" * 17 * 2**20}, "exceeds allowed maximum.*change the values"),
+    ):
+        b.rows([row | {"event_timestamp": day(0)}])
+        with pytest.raises(DataError, match=said):
+            b.sync()
+    b.rows([{"id": "a", "event_timestamp": day(0), "text": "x"}])
+    assert b.sync().completed
+    assert b.online("a") == [("x",)]
+    store.close()
+
+
+@pytest.fixture
+def stopped(cassandra_server: CassandraServer) -> Iterator[CassandraServer]:
+    """The plain server, to be paused by the test."""
+    yield cassandra_server
+    cassandra_server.resume()
+
+
+def test_an_event_loop_goes_on_while_the_server_does_not_answer(
+    stopped: CassandraServer, tmp_path: Path
+) -> None:
+    from ml_platform.features.online.cassandra import CassandraOnlineStore
+
+    store = CassandraOnlineStore(settings_of(stopped, read_timeout_seconds=0.5))
+    b = bench(tmp_path, store)
+    b.rows([customer("a", 0)])
+    b.sync()
+
+    async def read() -> int:
+        turns, task = 0, asyncio.create_task(store.read_async(b.view, [("a",)]))
+        while not task.done():
+            await asyncio.sleep(0)
+            turns += 1
+        with pytest.raises(StoreUnavailableError, match="check that it runs"):
+            task.result()
+        return turns
+
+    assert b.online("a") == [(0, 0.0)]
+    stopped.pause()
+    assert asyncio.run(read()) > 1_000  # turns that other requests had
+    with pytest.raises(StoreUnavailableError):
+        b.online("a")
+    stopped.resume()
+    assert b.online("a") == [(0, 0.0)]
+    store.close()
+
+
+def test_a_sync_that_gives_up_says_so_and_the_next_one_completes_it(
+    stopped: CassandraServer, tmp_path: Path
+) -> None:
+    from ml_platform.features.online.cassandra import CassandraOnlineStore
+
+    brief = {
+        "write_timeout_seconds": 0.5,
+        "read_timeout_seconds": 0.5,
+        "write_attempts": 2,
+        "lease_seconds": 3,
+    }
+    store = CassandraOnlineStore(settings_of(stopped, **brief))
+    b = bench(tmp_path, store)
+    b.rows([customer("a", 0, n=1)])
+    b.sync()
+    b.rows([customer("a", 0, n=2)])
+    with pytest.raises(StoreUnavailableError, match="check that it runs"):
+        b.sync(progress=lambda _: stopped.pause())
+    stopped.resume()
+    assert b.online("a") == [(1, 0.0)]
+    assert b.sync().completed
+    assert b.online("a") == [(2, 0.0)]
     store.close()
 
 
@@ -151,8 +273,9 @@ def test_a_read_only_account_is_enough_for_reading(reader: CassandraSettings, tm
     store = CassandraOnlineStore(reader)
     b = bench(tmp_path, store)
     assert b.online("c7", "c99", "nobody") == [(7, 0.0), (99, 0.0), None]
-    with pytest.raises(ConfigurationError, match=r"may not do this.*a sync also MODIFY"):
-        b.sync()
+    for change in (b.sync, lambda: store.pause("customers"), lambda: store.drop_table("customers__v1")):
+        with pytest.raises(ConfigurationError, match=r"may not do this.*a sync also MODIFY"):
+            change()
     store.close()
 
 

@@ -7,11 +7,14 @@ contents: the synchronisation, which holds the view's lock, and :meth:`OnlineSto
 see to that.
 
 **What a reader is promised.** A row is read whole: all its features and its ``event_timestamp`` come from one write.
-Once a version was read, no older one is. Rows of different entities may be from different syncs while one is under
-way; ``Record.complete`` says whether that is so. A view whose columns were dropped or retyped is filled in a table of
-its own and switched to when complete, so its readers never see it half full.
+Once a version was read, no older one is, unless servers crash and lose what they acknowledged, which the next sync
+ships again. Rows of different entities may be from different syncs while one is under way; ``Record.complete`` says
+whether that is so. A column that is added is null until the sync that adds it is complete. A view whose columns were
+dropped or retyped is filled in a table of its own and switched to when complete, so its readers never see it half
+full; from then on a reader gets the new type, and NotFoundError for a column that was dropped.
 """
 
+import asyncio
 import datetime as dt
 import time
 from abc import ABC, abstractmethod
@@ -20,7 +23,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ml_platform.errors import ConflictError, DataError, NotFoundError
+from ml_platform.errors import ConflictError, DataError, NotFoundError, StoreUnavailableError
 from ml_platform.features.online.columns import Column, micros, timestamp
 from ml_platform.features.online.records import Mark, Record, Table
 from ml_platform.use_case import FeatureView
@@ -109,8 +112,12 @@ class OnlineStore(ABC):
     """One row an entity, typed columns, atomic an entity. See the module for versions and promises."""
 
     @abstractmethod
-    def record(self, view: str) -> Record:
+    def record(self, view: str, *, patient: bool = True) -> Record:
         """What the store knows of a view now; an empty record of revision 0 when nothing.
+
+        Args:
+            view: its name.
+            patient: whether to outwait a server that is restarted, as syncs do and readers do not.
 
         Raises:
             StoreUnavailableError: the store cannot be reached.
@@ -191,6 +198,9 @@ class OnlineStore(ABC):
     #: Whether a read is a round trip to a server, so that several are worth making at once.
     remote: bool = False
 
+    #: Whether rows are forgotten at the end of their lifetime.
+    forgets: bool = False
+
     #: How old the record that readers go by may be: a new table or column is seen after at most this long.
     refresh_seconds: float = 1.0
 
@@ -201,12 +211,23 @@ class OnlineStore(ABC):
     def served(self, view: str) -> Record:
         """The record of a view as readers see it.
 
-        At most :attr:`refresh_seconds` old, without a round trip in between.
+        About :attr:`refresh_seconds` old at most, without a round trip in between; older while the store does
+        not answer.
         """
         cached = self._served.get(view)
-        if cached is None or cached[1] < time.monotonic():
-            cached = self._served[view] = (self.record(view), time.monotonic() + self.refresh_seconds)
-        return cached[0]
+        if cached is not None:
+            if cached[1] >= time.monotonic():
+                return cached[0]
+            # Others go on with it meanwhile.
+            self._served[view] = (cached[0], time.monotonic() + self.refresh_seconds)
+        try:
+            record = self.record(view, patient=False)
+        except StoreUnavailableError:
+            if cached is None:
+                raise
+            return cached[0]
+        self._served[view] = (record, time.monotonic() + self.refresh_seconds)
+        return record
 
     def read(
         self,
@@ -246,13 +267,13 @@ class OnlineStore(ABC):
         *,
         now: dt.datetime | None = None,
     ) -> list[Row]:
-        """Like :meth:`read`, for an event loop."""
-        width, reader = self._reader(view, features)
+        """Like :meth:`read`, for an event loop, which is never blocked on a server."""
+        width, reader = await self._reader_async(view, features)
         try:
             stored = await reader.get_async(keys)
         except NotFoundError:
             self._served.pop(view.name, None)
-            width, reader = self._reader(view, features)
+            width, reader = await self._reader_async(view, features)
             stored = await reader.get_async(keys)
         return _rows(stored, width, view, now)
 
@@ -261,7 +282,7 @@ class OnlineStore(ABC):
 
         Of rows with one entity and one event time that say different things, the one with the greater digest
         of its content stays, so that the order of writing does not matter; to replace values for good, sync
-        the view.
+        the view. Writers of one view take turns.
 
         Args:
             view: a view that was synced or prepared.
@@ -272,6 +293,8 @@ class OnlineStore(ABC):
 
         Raises:
             NotFoundError: the view has no table yet.
+            DataError: a row lacks a part of its key or its time; nothing of its batch was written.
+            LockTimeoutError: another writer held the view for too long.
         """
         from ml_platform.features.online.direct_writes import write_rows
 
@@ -317,6 +340,18 @@ class OnlineStore(ABC):
             cached = self._readers[view.name, wanted] = (table, len(columns), self.reader(table, columns))
         return cached[1], cached[2]
 
+    async def _reader_async(
+        self, view: FeatureView, features: Sequence[str] | None
+    ) -> tuple[int, TableReader]:
+        wanted = view.features if features is None else tuple(features)
+        served = self._served.get(view.name)
+        at_hand = (
+            served is not None and served[1] >= time.monotonic() and (view.name, wanted) in self._readers
+        )
+        if at_hand or not self.remote:
+            return self._reader(view, features)
+        return await asyncio.to_thread(self._reader, view, features)
+
 
 def select_columns(table: Table, view: FeatureView, wanted: Sequence[str]) -> tuple[Column, ...]:
     """The columns of a table that hold the named features, in that order. Raises NotFoundError."""
@@ -360,6 +395,15 @@ def check_key(table: Table, key: Key) -> None:
                 f"key {key!r}: {column.name} is {column.kind}, so give a {expected.__name__}, not a"
                 f" {type(value).__name__}"
             )
+        if isinstance(value, int) and not isinstance(value, bool):
+            bits = int(column.kind.removeprefix("int"))
+            if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
+                raise DataError(f"key {key!r}: {column.name} is {column.kind}, which cannot hold {value}")
+        elif isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise DataError(f"key {key!r}: {column.name} is no text: {error}") from error
 
 
 _KEY_TYPES: dict[str, type] = {

@@ -16,7 +16,7 @@ from cassandra import AlreadyExists, DriverException
 from cassandra.cluster import PreparedStatement, Session
 from cassandra.pool import Host
 
-from ml_platform.errors import ConflictError, SchemaMismatchError
+from ml_platform.errors import ConflictError, DataError, SchemaMismatchError
 from ml_platform.features.online.base import Key, OnlineStore, Shipment, StoredRow, TableReader
 from ml_platform.features.online.cassandra_lease import Lease
 from ml_platform.features.online.cassandra_reads import Reader
@@ -29,7 +29,13 @@ from ml_platform.features.online.cassandra_session import (
     translated,
 )
 from ml_platform.features.online.cassandra_settings import CassandraSettings
-from ml_platform.features.online.cassandra_values import cells, cql_type, decoder, key_encoder
+from ml_platform.features.online.cassandra_values import (
+    cells,
+    cql_type,
+    decoder,
+    impossible_keys,
+    key_encoder,
+)
 from ml_platform.features.online.cassandra_writes import BatchWriter
 from ml_platform.features.online.columns import Column
 from ml_platform.features.online.records import Mark, Record, Table
@@ -51,6 +57,7 @@ class CassandraOnlineStore(OnlineStore):
     """
 
     remote = True
+    forgets = True
 
     def __init__(self, settings: CassandraSettings) -> None:
         super().__init__()
@@ -71,13 +78,14 @@ class CassandraOnlineStore(OnlineStore):
                     self._session = connect(self.settings)
         return self._session
 
-    def record(self, view: str) -> Record:
+    def record(self, view: str, *, patient: bool = True) -> Record:
         """See the contract."""
-        if not self._has_catalogue():
+        attempts = self.settings.write_attempts if patient else self.settings.read_attempts
+        if not self._has_catalogue(attempts):
             return Record(view)
         sql = f"SELECT record, revision FROM {self._qualified(VIEWS)} WHERE name = ?"
         found = self._retried(
-            lambda: self.session.execute(self.prepare(sql), (view,), execution_profile=READ).one()
+            lambda: self.session.execute(self.prepare(sql), (view,), execution_profile=READ).one(), attempts
         )
         return replace(Record.from_json(found[0]), revision=found[1]) if found else Record(view)
 
@@ -158,7 +166,7 @@ class CassandraOnlineStore(OnlineStore):
         self._define(f"DROP TABLE IF EXISTS {self._qualified(name)}")
 
     def put(self, table: Table, shipment: Shipment) -> None:
-        """See the contract; unlogged batches."""
+        """See the contract; unlogged batches. Raises DataError for a key that Cassandra cannot have."""
         names = [column.name for column in (*table.keys, *table.features)]
         columns = ", ".join([*(f'"{name}"' for name in names), "event_timestamp"])
         marks = ", ".join("?" * (len(names) + 1))
@@ -168,6 +176,13 @@ class CassandraOnlineStore(OnlineStore):
         )
         rows = shipment.rows
         values = [cells(column, rows.column(column.name)) for column in (*table.keys, *table.features)]
+        keys = values[: len(table.keys)]
+        if wrong := impossible_keys(keys):
+            raise DataError(
+                f"a key ({', '.join(c.name for c in table.keys)}) of {table.name} is empty or longer than 65535"
+                f" bytes, which Cassandra cannot have: {str([part[wrong[0]] for part in keys])[:80]}; shorten it"
+                " in the model"
+            )
         values.append(cells(Column("event_timestamp", "timestamp_utc"), rows.column("event_timestamp")))
         forever = [bytes(4)] * rows.num_rows
         lifetimes = forever if shipment.lifetimes is None else _big_endian(shipment.lifetimes, ">i4")
@@ -178,7 +193,9 @@ class CassandraOnlineStore(OnlineStore):
         where = " AND ".join(f'"{column.name}" = ?' for column in table.keys)
         sql = f"DELETE FROM {self._qualified(table.name)} USING TIMESTAMP ? WHERE {where}"
         values = [cells(column, keys.column(column.name)) for column in table.keys]
-        self._write(sql, zip(_big_endian(versions, ">i8"), *values, strict=True))
+        absent = set(impossible_keys(values))  # `put` refused them
+        rows = zip(_big_endian(versions, ">i8"), *values, strict=True)
+        self._write(sql, (cell for row, cell in enumerate(rows) if row not in absent))
 
     def reader(self, table: Table, features: Sequence[Column]) -> TableReader:
         """See the contract."""
@@ -237,12 +254,13 @@ class CassandraOnlineStore(OnlineStore):
     def _conditional(self, cql: str, parameters: tuple[Any, ...]) -> Any:  # noqa: ANN401 (a row of the driver's)
         return self._retried(lambda: self.session.execute(cql, parameters, execution_profile=WRITE).one())
 
-    def _retried(self, request: Callable[[], Any]) -> Any:  # noqa: ANN401 (whatever the request gives)
-        for attempt in range(self.settings.write_attempts):
+    def _retried(self, request: Callable[[], Any], attempts: int | None = None) -> Any:  # noqa: ANN401 (the request's)
+        attempts = attempts or self.settings.write_attempts
+        for attempt in range(attempts):
             try:
                 return request()
             except TRANSIENT as error:
-                if attempt + 1 == self.settings.write_attempts:
+                if attempt + 1 == attempts:
                     raise explained(error, self.settings) from error
                 wait = self.settings.backoff_seconds * 2**attempt
                 time.sleep(min(wait, self.settings.max_backoff_seconds))
@@ -250,8 +268,8 @@ class CassandraOnlineStore(OnlineStore):
                 raise explained(error, self.settings) from error
         raise AssertionError("unreachable")
 
-    def _has_catalogue(self) -> bool:
-        self._catalogued = self._catalogued or all(map(self._columns, (VIEWS, LOCKS)))
+    def _has_catalogue(self, attempts: int | None = None) -> bool:
+        self._catalogued = self._catalogued or all(self._columns(name, attempts) for name in (VIEWS, LOCKS))
         return self._catalogued
 
     def _create_catalogue(self) -> None:
@@ -265,28 +283,32 @@ class CassandraOnlineStore(OnlineStore):
         with translated(self.settings), contextlib.suppress(AlreadyExists):
             self.session.execute(cql, timeout=max(60.0, self.settings.write_timeout_seconds))
 
-    def _columns(self, table: str) -> dict[str, str]:
-        """CQL types by column; empty when there is no such table.
+    def _columns(self, table: str, attempts: int | None = None) -> dict[str, str]:
+        """CQL types by column, with the place in the key if any; empty when there is no such table.
 
         The server is asked, since the driver hears of what other clients define only some time later.
         """
         cql = (
-            "SELECT column_name, type FROM system_schema.columns WHERE keyspace_name = %s AND table_name = %s"
+            "SELECT column_name, type, kind, position FROM system_schema.columns"
+            " WHERE keyspace_name = %s AND table_name = %s"
         )
         parameters = (self.settings.keyspace, table)
-        return dict(
-            self._retried(lambda: self.session.execute(cql, parameters, execution_profile=WRITE).all())
+        rows = self._retried(
+            lambda: self.session.execute(cql, parameters, execution_profile=WRITE).all(), attempts
         )
+        return {n: kind if part == "regular" else f"{kind} ({part} {place})" for n, kind, part, place in rows}
 
     def _check_columns(self, table: Table) -> None:
         there = self._columns(table.name)
-        wanted = {column.name: cql_type(column) for column in (*table.keys, *table.features)}
-        if wrong := sorted(name for name, kind in wanted.items() if there.get(name) != kind):
+        wanted = {c.name: f"{cql_type(c)} (partition_key {i})" for i, c in enumerate(table.keys)}
+        wanted |= {"event_timestamp": "bigint"} | {c.name: cql_type(c) for c in table.features}
+        wrong = sorted(name for name, kind in wanted.items() if there.get(name) != kind)
+        wrong += sorted(name for name, kind in there.items() if name not in wanted and kind.endswith(")"))
+        if wrong:
             raise SchemaMismatchError(
                 f"table {table.name} of keyspace {self.settings.keyspace} was made by somebody else:"
-                f" {', '.join(wrong)}"
-                f" should be {', '.join(wanted[name] for name in wrong)}; drop or rename that table, then"
-                " sync again"
+                f" {', '.join(wrong)} should be {', '.join(wanted.get(name, 'absent') for name in wrong)};"
+                " drop or rename that table, then sync again"
             )
 
     def _qualified(self, table: str) -> str:

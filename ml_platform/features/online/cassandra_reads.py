@@ -1,6 +1,7 @@
 """Prepared reads from Cassandra, one key or a thousand."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,15 +13,14 @@ from cassandra.util import Date
 from ml_platform.features.online.base import Key, StoredRow, TableReader
 from ml_platform.features.online.cassandra_session import READ, TRANSIENT, explained
 from ml_platform.features.online.cassandra_settings import CassandraSettings
-from ml_platform.features.online.cassandra_values import decoder, key_encoder
+from ml_platform.features.online.cassandra_values import can_be_stored, decoder, key_encoder
 from ml_platform.features.online.columns import Column
 from ml_platform.features.online.records import Table
 
 __all__ = ["Reader"]
 
 KEYS_A_QUERY = 100
-"""One ``IN`` of this many keys is five times faster than as many reads, and small enough for a"
-" coordinator."""
+"""One ``IN`` of this many keys is five times faster than as many reads, and small for a coordinator."""
 
 _ERRORS = (DriverException, NoHostAvailable, ConnectionException)
 
@@ -94,8 +94,7 @@ class Reader(TableReader):
         return [rows.get(key) for key in encoded]
 
     def _requests(self, keys: list[Key]) -> list[Request]:
-        # Cassandra has no empty key in a single-column partition key, and refuses to be asked for one.
-        wanted = [key for key in dict.fromkeys(keys) if self._width > 1 or key[0] not in ("", b"")]
+        wanted = [key for key in dict.fromkeys(keys) if can_be_stored(key)]
         if self._many is None or len(wanted) == 1:
             return [(self._one, key) for key in wanted]
         groups: dict[Any, list[Any]] = {}
@@ -120,16 +119,19 @@ class Reader(TableReader):
         answer: asyncio.Future[list[tuple[Any, ...]]] = loop.create_future()
 
         def settle(rows: list[tuple[Any, ...]] | None, error: BaseException | None) -> None:
-            if answer.done():
+            if answer.done():  # the read was cancelled
                 return
             if error is not None:
                 answer.set_exception(error)
             else:
                 answer.set_result(rows or [])
 
+        def answered(rows: list[tuple[Any, ...]] | None, error: BaseException | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed
+                loop.call_soon_threadsafe(settle, rows, error)
+
         self._send(request).add_callbacks(
-            callback=lambda rows: loop.call_soon_threadsafe(settle, rows, None),
-            errback=lambda error: loop.call_soon_threadsafe(settle, None, error),
+            callback=lambda rows: answered(rows, None), errback=lambda error: answered(None, error)
         )
         return answer
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import ssl
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +33,13 @@ from cassandra.policies import (
 from cassandra.protocol import IsBootstrappingErrorMessage, OverloadedErrorMessage
 from cassandra.query import tuple_factory
 
-from ml_platform.errors import ConfigurationError, MLPlatformError, NotFoundError, StoreUnavailableError
+from ml_platform.errors import (
+    ConfigurationError,
+    DataError,
+    MLPlatformError,
+    NotFoundError,
+    StoreUnavailableError,
+)
 from ml_platform.features.online.cassandra_settings import CassandraSettings
 
 __all__ = ["OVERLOADED", "READ", "TRANSIENT", "WRITE", "connect", "explained", "translated"]
@@ -44,6 +51,8 @@ logging.getLogger("cassandra.protocol").addFilter(
         not record.getMessage().startswith(("Server warning: Unlogged batch", "Server warning: Batch for"))
     )
 )
+
+_NOT_THERE = re.compile("does not exist|unconfigured|undefined|unknown", re.IGNORECASE)
 
 READ, WRITE = "read", "write"
 
@@ -116,11 +125,17 @@ def explained(error: BaseException, settings: CassandraSettings) -> MLPlatformEr
             f"{where} refused user {settings.username!r}: set ML_PLATFORM_CASSANDRA__USERNAME and"
             f" ML_PLATFORM_CASSANDRA__PASSWORD to an account that may log in ({_short(error, causes)})"
         )
+    if "protocol_version" in str(error):
+        return ConfigurationError(
+            f"{where} does not speak this protocol: {error}; set ML_PLATFORM_CASSANDRA__PROTOCOL_VERSION"
+        )
     if isinstance(error, Unauthorized):
         return ConfigurationError(
             f"{where}: user {settings.username!r} may not do this: {error}. Reading needs SELECT on keyspace"
             f" {settings.keyspace}; a sync also MODIFY, CREATE, ALTER and DROP"
         )
+    if isinstance(error, InvalidRequest) and not _NOT_THERE.search(str(error)):
+        return DataError(f"{where} refused what it was sent: {error}; change the values in the model")
     if isinstance(error, InvalidRequest):
         return NotFoundError(
             f"{where} does not have the table or columns that were asked for: {error}. If somebody changed"

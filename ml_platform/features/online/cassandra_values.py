@@ -17,7 +17,9 @@ from ml_platform.features.online.base import Key, check_key
 from ml_platform.features.online.columns import Column, micros, timestamp
 from ml_platform.features.online.records import Table
 
-__all__ = ["cells", "cql_type", "decoder", "key_encoder"]
+__all__ = ["can_be_stored", "cells", "cql_type", "decoder", "impossible_keys", "key_encoder"]
+
+LONGEST_KEY_BYTES = 65_535
 
 _TYPES = {
     "bool": "boolean", "int8": "tinyint", "int16": "smallint", "int32": "int", "int64": "bigint",
@@ -132,3 +134,28 @@ def key_encoder(table: Table) -> Callable[[Key], tuple[Any, ...]]:
         return tuple(v if e is None else e(v) for e, v in zip(encoders, key, strict=True))
 
     return encode
+
+
+def can_be_stored(key: tuple[Any, ...]) -> bool:
+    """Whether Cassandra can have an encoded key at all; it refuses to be asked for one that it cannot."""
+    parts = [part for part in key if isinstance(part, str | bytes)]
+    if 0 < sum(map(len, parts)) < LONGEST_KEY_BYTES // 8 or not parts:  # a character has up to four bytes
+        return True
+    whole = [part.encode() if isinstance(part, str) else part for part in parts]
+    return not impossible_keys([[part] for part in whole] + [[bytes(8)]] * (len(key) - len(parts)))
+
+
+def impossible_keys(keys: Sequence[Sequence[bytes | None]]) -> list[int]:
+    """The rows whose key, given as columns of bytes, Cassandra cannot have: empty or of more than 64 KiB."""
+    columns = [[len(part or b"") for part in column] for column in keys]
+    if (len(keys) > 1 or all(columns[0])) and _key_bytes(
+        [max(c, default=0) for c in columns]
+    ) <= LONGEST_KEY_BYTES:
+        return []
+    sizes = [_key_bytes(key) for key in zip(*columns, strict=True)]
+    return [row for row, size in enumerate(sizes) if not 0 < size <= LONGEST_KEY_BYTES]
+
+
+def _key_bytes(sizes: Sequence[int]) -> int:
+    """Bytes of a partition key of columns of these sizes; one of several columns has three more for each."""
+    return sum(sizes) + (3 * len(sizes) if len(sizes) > 1 else 0)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ml_platform.errors import ConfigurationError, NotFoundError
+from ml_platform.errors import ConfigurationError, DataError, NotFoundError
 from ml_platform.features.online.base import Key, OnlineStore, Shipment
 from ml_platform.features.online.records import Table
 from ml_platform.use_case import FeatureView
@@ -13,11 +13,18 @@ if TYPE_CHECKING:
 
 __all__ = ["delete_rows", "write_rows"]
 
+LOCK_TIMEOUT_SECONDS = 60.0
+
 
 def write_rows(store: OnlineStore, view: FeatureView, batches: "Iterable[pa.RecordBatch]") -> int:
     """See :meth:`OnlineStore.write`."""
     table = _own_table(store, view)
-    return sum(_write(store, table, view, batch) for batch in batches)
+    written = 0
+    for batch in batches:
+        # Two contents of one version would mix: see the contract.
+        with store.lock(view.name, LOCK_TIMEOUT_SECONDS):
+            written += _write(store, table, view, batch)
+    return written
 
 
 def delete_rows(store: OnlineStore, view: FeatureView, keys: Sequence[Key]) -> None:
@@ -53,6 +60,15 @@ def _own_table(store: OnlineStore, view: FeatureView) -> Table:
     return table
 
 
+def _refuse_incomplete(view: FeatureView, batch: "pa.RecordBatch") -> None:
+    for name in (*view.entity, "event_timestamp"):
+        for row, value in enumerate(batch.column(name).to_pylist()):
+            if value is None or value in ("", b""):
+                raise DataError(
+                    f"row {row} of view {view.name} lacks its {name}; nothing of its batch was written"
+                )
+
+
 def _write(store: OnlineStore, table: Table, view: FeatureView, batch: "pa.RecordBatch") -> int:
     """Write the rows that are newer than what is stored, or tie with it and have the greater digest."""
     import numpy as np
@@ -65,6 +81,7 @@ def _write(store: OnlineStore, table: Table, view: FeatureView, batch: "pa.Recor
         ["event_timestamp" if n == view.event_timestamp else n for n in batch.schema.names]
     )
     batch = batch.select([*view.entity, *columns])
+    _refuse_incomplete(view, batch)
     events = batch.column("event_timestamp").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
     digests = row_digests(batch, columns).tolist()
     keys = list(zip(*(batch.column(name).to_pylist() for name in view.entity), strict=True))

@@ -45,6 +45,8 @@ class Table:
     """One physical table of a view, and how far the sync that last began on it came.
 
     ``state`` names what that sync meant to leave in the table; ``complete`` says that it did, at ``mark``.
+    ``ttl_seconds`` is the shortest time to live with which rows were written that the store forgets; None:
+    it keeps them for good.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Table:
     state: str = ""
     complete: bool = False
     mark: Mark = Mark()
+    ttl_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.errors import ConflictError, LockTimeoutError, StoreUnavailableError
+from ml_platform.errors import ConflictError, LockTimeoutError, SchemaMismatchError, StoreUnavailableError
 from ml_platform.features.online.base import Key, OnlineStore, Shipment, StoredRow, TableReader
 from ml_platform.features.online.columns import Column
 from ml_platform.features.online.records import Record, Table
@@ -33,13 +33,6 @@ __all__ = ["SQLiteOnlineStore"]
 logger = logging.getLogger(__name__)
 
 _AFFINITIES = {"string": "TEXT", "date": "INTEGER", "bool": "INTEGER"}
-_BATCH_SIZES = (
-    4,
-    16,
-    64,
-    256,
-    1024,
-)  # few statements serve any number of keys: a list is padded with its last key
 
 
 def _affinity(column: Column) -> str:
@@ -65,7 +58,7 @@ class SQLiteOnlineStore(OnlineStore):
         self._open: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
 
-    def record(self, view: str) -> Record:
+    def record(self, view: str, *, patient: bool = True) -> Record:  # noqa: ARG002 (of the contract)
         """See the contract."""
         if not self.path.exists():
             return Record(view)
@@ -138,11 +131,21 @@ class SQLiteOnlineStore(OnlineStore):
         columns = [f'"{c.name}" {_affinity(c)} NOT NULL' for c in table.keys]
         columns += ["event_timestamp INTEGER", "_version INTEGER NOT NULL", "_nan INTEGER"]
         columns += [f'"{c.name}" {_affinity(c)}' for c in table.features]
+        wanted = {(c.name, _affinity(c), number) for number, c in enumerate(table.keys, 1)}
+        wanted |= {("event_timestamp", "INTEGER", 0), ("_version", "INTEGER", 0), ("_nan", "INTEGER", 0)}
+        wanted |= {(c.name, _affinity(c), 0) for c in table.features}
         with self._transaction() as connection:
             connection.execute(
                 f'CREATE TABLE IF NOT EXISTS "{table.name}" ({", ".join(columns)}, PRIMARY KEY ({keys}))'
                 " WITHOUT ROWID"
             )
+            there = connection.execute(f'PRAGMA table_info("{table.name}")').fetchall()
+            if wrong := wanted ^ {(name, kind, key) for _, name, kind, _, _, key in there}:
+                raise SchemaMismatchError(
+                    f"table {table.name} of {self.path} was made by somebody else:"
+                    f" {', '.join(sorted({name for name, _, _ in wrong}))} should be otherwise; drop or rename"
+                    " that table, then sync again"
+                )
 
     def add_columns(self, table: Table, columns: Sequence[Column]) -> None:
         """See the contract."""

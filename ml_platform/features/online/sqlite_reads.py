@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ml_platform.errors import NotFoundError, StoreUnavailableError
-from ml_platform.features.online.base import Key, StoredRow, TableReader
+from ml_platform.features.online.base import Key, StoredRow, TableReader, check_key
 from ml_platform.features.online.columns import Column
 from ml_platform.features.online.records import Table
 from ml_platform.features.online.sqlite_values import decoder, key_encoder, quoted
@@ -62,6 +62,10 @@ class Reader(TableReader):
             if "no such" in str(error):
                 raise NotFoundError(f"online table {self._table.name}: {error}; it was dropped") from error
             raise self._unavailable(error) from error
+        except UnicodeEncodeError:
+            for key in keys:
+                check_key(self._table, key)
+            raise
         return found
 
     async def get_async(self, keys: Sequence[Key]) -> list[StoredRow | None]:
