@@ -13,7 +13,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from ml_platform.features.comparison import Comparison, spreads_of
-from ml_platform.features.marks import Marks, marks_of
+from ml_platform.features.marks import marks_of
 from ml_platform.features.newest import Source
 from ml_platform.features.online.base import OnlineStore
 from ml_platform.features.schema_plan import Plan
@@ -138,32 +138,40 @@ class _Pass:
 
     def run(self) -> Comparison:
         self._marks = marks_of(self._source, self._warehouse)
+        for self._single in (True, False):
+            if self._scheme and self._scheme == self._base.scheme:
+                screening = self._screen()
+                if screening.possible:
+                    return self._compare_suspects(screening)
         self._single = not self._warehouse.table(*self._source.several(self._as_of)).num_rows
-        if self._marks is not None and self._marks.scheme == self._base.scheme:
-            screening = self._screen(self._marks)
-            if screening.possible:
-                return self._compare_suspects(self._marks, screening)
-        return self._compare(self._newest(), self._base.read())
+        return self._compare(self._newest(single=self._single), self._base.read())
+
+    @property
+    def _scheme(self) -> str:
+        """Of the marks; it also tells the next sync whether to expect one row an entity."""
+        if self._marks is None:
+            return ""
+        return f"{self._marks.scheme}, {'one row' if self._single else 'several rows'} an entity"
 
     def _newest(self, **options: Any) -> tuple[str, list[Any]]:  # noqa: ANN401 (those of Source.newest)
         mark = self._marks.expression if self._marks else ""
-        return self._source.newest(self._as_of, single=self._single, mark=mark, **options)
+        return self._source.newest(self._as_of, mark=mark, **options)
 
-    def _screen(self, marks: Marks) -> Screening:
+    def _screen(self) -> Screening:
         """Tell the rows that are as the base says from the others."""
         view, base = self._source.view, self._base
-        screening = Screening(view, base.complete)
+        screening = Screening(view, base.complete, self._single)
         judged = [name for name in view.features if name in spreads_of(view.guard)]
-        with self._warehouse.read(*self._newest(features=judged)) as reader:
+        with self._warehouse.read(*self._newest(single=self._single, features=judged)) as reader:
             schema = plain_schema(reader.schema)
             self._tell(screening.run((batch.cast(schema) for batch in reader), base.read()))
         return screening
 
-    def _compare_suspects(self, marks: Marks, screening: Screening) -> Comparison:
+    def _compare_suspects(self, screening: Screening) -> Comparison:
         """Compare whole rows of suspects only; what the others say of the view is known by now."""
         base, entries = self._base, Entries()
-        if screening.suspects or screening.rest or not base.complete:
-            chosen = marks.chosen(self._source.view.entity, screening.suspects)
+        if self._marks and (screening.suspects or screening.rest or not base.complete):
+            chosen = self._marks.chosen(self._source.view.entity, screening.suspects)
             comparison = self._compare(self._newest(chosen=chosen), iter(screening.rest), entries)
         else:
             comparison = Comparison(self._source.view, (), base.complete, self._as_of)
@@ -189,7 +197,7 @@ class _Pass:
                 view, keys, self._base.complete, self._as_of, base_recent=self._base.recent
             )
             if spool is not None:
-                spool.open(schema, view.entity, self._marks.scheme if self._marks else "")
+                spool.open(schema, view.entity, self._scheme)
                 comparison.changes, comparison.deletes = spool.changes, spool.deletes
                 comparison.state = spool.state if entries is None else entries
             self._tell(comparison.run((batch.cast(schema) for batch in reader), base))

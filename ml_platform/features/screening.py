@@ -41,6 +41,7 @@ class Screening:
     Args:
         view: what is compared.
         base_complete: whether the sync that wrote the base shipped all of it.
+        single: whether the rows are all of their relation, in which each entity is thought to have one.
 
     Afterwards: ``rows`` of the warehouse, ``same`` of them are as the base says; ``suspects`` are the keys of the
     others, and ``rest`` the base's entries that have to be looked at, with or without a suspect. ``possible`` is
@@ -49,6 +50,7 @@ class Screening:
 
     view: FeatureView
     base_complete: bool
+    single: bool
     rows: int = 0
     same: int = 0
     newest_us: int | None = None
@@ -69,7 +71,7 @@ class Screening:
         while ours.fill() | theirs.fill():
             bound = min(cursor.last for cursor in (ours, theirs) if cursor.batch is not None)
             self._merge(ours.take(bound), theirs.take(bound))
-            if self.entities.tied or self._looked_at > MOST:
+            if self.entities.tied or (self.single and self.entities.incomplete) or self._looked_at > MOST:
                 self.possible = False
                 return
             yield self.rows
