@@ -25,6 +25,7 @@ from ml_platform.warehouse.base import Warehouse
 __all__ = ["Base", "Spool", "compare", "open_base", "plain_schema"]
 
 PROGRESS_SECONDS = 5.0
+_ONE_ROW = ", one row an entity"
 
 
 class Spool:
@@ -111,9 +112,8 @@ def compare(
     Where the base and the warehouse have marks of one scheme, only rows whose marks differ are read whole, by a
     second query: should the relation change in between, those are as of the second.
     """
-    pass_ = _Pass(source, warehouse, base, as_of, spool, progress)
     with warehouse.session():
-        return pass_.run()
+        return _Pass(source, warehouse, base, as_of, spool, progress).run()
 
 
 class _Pass:
@@ -135,14 +135,14 @@ class _Pass:
         self._spool = spool
         self._progress = progress
         self._told = time.monotonic()
+        self._marks = marks_of(source, warehouse)
+        self._single = base.scheme.endswith(_ONE_ROW)
 
     def run(self) -> Comparison:
-        self._marks = marks_of(self._source, self._warehouse)
-        for self._single in (True, False):
-            if self._scheme and self._scheme == self._base.scheme:
-                screening = self._screen()
-                if screening.possible:
-                    return self._compare_suspects(screening)
+        if self._scheme and self._scheme == self._base.scheme:
+            screening = self._screen()
+            if screening.possible:
+                return self._compare_suspects(screening)
         self._single = not self._warehouse.table(*self._source.several(self._as_of)).num_rows
         return self._compare(self._newest(single=self._single), self._base.read())
 
@@ -151,7 +151,7 @@ class _Pass:
         """Of the marks; it also tells the next sync whether to expect one row an entity."""
         if self._marks is None:
             return ""
-        return f"{self._marks.scheme}, {'one row' if self._single else 'several rows'} an entity"
+        return self._marks.scheme + (_ONE_ROW if self._single else "")
 
     def _newest(self, **options: Any) -> tuple[str, list[Any]]:  # noqa: ANN401 (those of Source.newest)
         mark = self._marks.expression if self._marks else ""

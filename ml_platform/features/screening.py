@@ -1,7 +1,7 @@
 """Which entities a sync has to look at, found by their marks; all others are as the base says.
 
-Two streams in key order are merged, as in :mod:`ml_platform.features.comparison`, but the
-warehouse's is narrow: keys, event times, marks, and what the guard judges. What is found is kept in memory: it
+Two streams in key order are merged, as in :mod:`ml_platform.features.comparison`, but the warehouse's is narrow:
+keys, event times, marks, and what the guard judges. What is found is kept in memory, besides a byte an entity: it
 is at most ``MOST`` entities, or else whole rows had better be compared.
 """
 

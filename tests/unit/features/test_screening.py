@@ -78,7 +78,7 @@ def listed(sink: Any) -> list[dict[str, Any]]:
     return [row for batch in sink.batches for row in batch.to_pylist()]
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(
         st.tuples(
