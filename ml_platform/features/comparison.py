@@ -7,7 +7,7 @@ is vectorised.
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,10 @@ from ml_platform.errors import DataError
 from ml_platform.features.digests import Digests, key_codes, row_digests
 from ml_platform.features.online.columns import micros
 from ml_platform.features.sorted_batches import Cursor, Entity, in_key_order
-from ml_platform.features.sync_state import ADDED, CHANGED, DELETED, SETTLED, RowFile, state_schema
-from ml_platform.use_case import FeatureView
+from ml_platform.features.sync_state import ADDED, CHANGED, DELETED, SETTLED, state_schema
+from ml_platform.use_case import FeatureView, SyncGuard
 
-__all__ = ["Comparison", "Counts", "Spread"]
+__all__ = ["Comparison", "Counts", "Sink", "Spread", "match_keys", "spreads_of"]
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -72,6 +72,19 @@ class Spread:
             self.high = high if self.high is None else max(high, self.high)
 
 
+def spreads_of(guard: SyncGuard) -> dict[str, Spread]:
+    """What a guard wants to know, by column, of no value yet."""
+    guarded = {*guard.max_null_share, *guard.ranges}
+    return {name: Spread(ranged=name in guard.ranges) for name in sorted(guarded)}
+
+
+class Sink(Protocol):
+    """Where rows go."""
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take rows."""
+
+
 @dataclass
 class Comparison:
     """One pass over the warehouse's rows and the base; afterwards, what to ship and the state it leaves.
@@ -92,9 +105,9 @@ class Comparison:
     key_fields: Sequence[pa.Field]
     base_complete: bool
     as_of: dt.datetime | None = None
-    changes: RowFile | None = None
-    deletes: RowFile | None = None
-    state: RowFile | None = None
+    changes: Sink | None = None
+    deletes: Sink | None = None
+    state: Sink | None = None
     base_recent: bool = False
     counts: Counts = field(default_factory=Counts)
     entities: Entity = field(default_factory=Entity)
@@ -104,15 +117,15 @@ class Comparison:
     def run(self, newest: Iterator[pa.RecordBatch], base: Iterator[pa.RecordBatch]) -> Iterator[int]:
         """Compare, giving the number of the warehouse's rows seen after each step.
 
+        A column ``_mark`` of the rows goes into the state and nowhere else.
+
         Raises:
             DataError: the warehouse's rows are not in key order, or a list holds a null.
         """
         names = self.view.entity
         self._columns = ("event_timestamp", *self.view.features)
         self._state_schema = state_schema(self.key_fields)
-        guard = self.view.guard
-        guarded = {*guard.max_null_share, *guard.ranges}
-        self.spreads = {name: Spread(ranged=name in guard.ranges) for name in sorted(guarded)}
+        self.spreads = spreads_of(self.view.guard)
         ours = Cursor(in_key_order(newest, names, self._columns, self.entities), names)
         theirs = Cursor(base, names)
         while ours.fill() | theirs.fill():
@@ -140,9 +153,9 @@ class Comparison:
             fates = np.full(len(events), ADDED, np.int8)
             self.counts.added += len(events)
             self._ship(rows, None, events)
-            self._remember([self._entries(rows, events, events, digests, fates)])
+            self._remember([self._entries(rows, events, events, digests, fates, _marks(rows))])
             return
-        match = _match(rows, base, self.view.entity)
+        match = match_keys(rows, base, self.view.entity)
         self._compare(rows, base, match, events, digests)
 
     def _compare(
@@ -172,6 +185,7 @@ class Comparison:
             versions,
             np.where(kept, stored["digest"], digests),
             fates,
+            np.where(kept, _marks(base)[at], _marks(rows)),
         )
         counts = self.counts
         counts.known += int((live & ~new).sum())
@@ -205,7 +219,8 @@ class Comparison:
             self.deletes.add(
                 pa.RecordBatch.from_arrays([*keys, doomed.column("version")], [*self.view.entity, "_version"])
             )
-        columns = {name: base.column(name) for name in self._state_schema.names}
+        columns = {name: base.column(name) for name in self._state_schema.names if name != "_mark"}
+        columns["_mark"] = pa.array(_marks(base))  # a state of an earlier release has none
         columns["live"] = pa.array(later)
         staying = fate if self.base_recent else np.full(len(fate), SETTLED)
         columns["fate"] = pa.array(np.where(delete, DELETED, staying).astype(np.int8))
@@ -225,9 +240,9 @@ class Comparison:
     def _ship(self, rows: pa.RecordBatch, chosen: Mask | None, versions: Ints) -> None:
         if self.changes is None or (chosen is not None and not chosen.any()):
             return
-        shipped = pa.RecordBatch.from_arrays(
-            [*rows.columns, pa.array(versions)], [*rows.schema.names, "_version"]
-        )
+        names = [name for name in rows.schema.names if name != "_mark"]
+        columns = [rows.column(name) for name in names]
+        shipped = pa.RecordBatch.from_arrays([*columns, pa.array(versions)], [*names, "_version"])
         self.changes.add(shipped if chosen is None or chosen.all() else shipped.filter(pa.array(chosen)))
 
     def _entries(
@@ -237,6 +252,7 @@ class Comparison:
         versions: Ints,
         digests: Digests,
         fates: npt.NDArray[np.int8],
+        marks: Digests,
     ) -> pa.RecordBatch:
         keys = [rows.column(name) for name in self.view.entity]
         rest = [
@@ -245,6 +261,7 @@ class Comparison:
             pa.array(digests),
             pa.repeat(pa.scalar(value=True), len(events)),
             pa.array(fates),
+            pa.array(marks),
         ]
         return pa.RecordBatch.from_arrays([*keys, *rest], schema=self._state_schema)
 
@@ -259,7 +276,7 @@ class Comparison:
             self.state.add(batch)
 
 
-def _match(rows: pa.RecordBatch, base: pa.RecordBatch, names: Sequence[str]) -> Ints:
+def match_keys(rows: pa.RecordBatch, base: pa.RecordBatch, names: Sequence[str]) -> Ints:
     """For each row, the position of its key in ``base``, or -1."""
     ours, theirs = ([batch.column(name) for name in names] for batch in (rows, base))
     if len(ours[0]) == len(theirs[0]) and all(a.equals(b) for a, b in zip(ours, theirs, strict=True)):
@@ -269,6 +286,13 @@ def _match(rows: pa.RecordBatch, base: pa.RecordBatch, names: Sequence[str]) -> 
     positions[right] = np.arange(len(right))
     matched: Ints = positions[left]
     return matched
+
+
+def _marks(rows: pa.RecordBatch) -> Digests:
+    if "_mark" not in rows.schema.names:
+        return np.zeros(rows.num_rows, np.uint64)
+    marks: Digests = rows.column("_mark").to_numpy()
+    return marks
 
 
 def _zone(rows: pa.RecordBatch) -> str | None:

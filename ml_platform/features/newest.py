@@ -4,7 +4,8 @@ Names are checked and not quoted: DuckDB and BigQuery quote differently.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -27,16 +28,44 @@ class Source:
         self.features = tuple(column_from_arrow(name, columns[name]) for name in view.features)
         self._available = view.available_at if view.available_at in columns else None
 
-    def newest(self, as_of: dt.datetime | None) -> tuple[str, list[Any]]:
+    def newest(
+        self,
+        as_of: dt.datetime | None,
+        *,
+        single: bool = False,
+        mark: str = "",
+        features: Sequence[str] | None = None,
+        chosen: tuple[str, list[Any]] | None = None,
+    ) -> tuple[str, list[Any]]:
         """Query and parameters for each entity's newest row, in key order.
 
-        Its columns are the keys, ``event_timestamp`` and the features. Newest is by event time, then by when
+        Its columns are the keys, the features and ``event_timestamp``. Newest is by event time, then by when
         it became available. Rows that tie in both all come, next to each other. Only rows that had happened
         and were available at ``as_of`` count, when it is given.
+
+        Args:
+            as_of: see above.
+            single: no entity has two rows (:meth:`several`), so the newest need not be looked for.
+            mark: expression that becomes the column ``_mark``.
+            features: take these only; None: all.
+            chosen: condition on the keys, and its parameters.
         """
         where, parameters = self._known(as_of)
+        if chosen is not None:
+            where, parameters = [*where, chosen[0]], [*parameters, *chosen[1]]
         order = ", ".join(identifier(name) for name in self.view.entity)
-        return f"{self._ranked(where)} ORDER BY {order}", parameters
+        marked = {"_mark": mark} if mark else {}
+        return f"{self._ranked(where, features, marked, single=single)} ORDER BY {order}", parameters
+
+    def several(self, as_of: dt.datetime | None) -> tuple[str, list[Any]]:
+        """Query and parameters that give a row if an entity has two rows or more."""
+        where, parameters = self._known(as_of)
+        keys = ", ".join(identifier(name) for name in self.view.entity)
+        relation = self.view.relation
+        return (
+            f"SELECT 1 FROM {relation}{_where(where)} GROUP BY {keys} HAVING COUNT(*) > 1 LIMIT 1",
+            parameters,
+        )
 
     def newest_of(self, keys: Sequence[tuple[Any, ...]], as_of: dt.datetime | None) -> tuple[str, list[Any]]:
         """Like :meth:`newest`, for some entities, in no order."""
@@ -51,18 +80,31 @@ class Source:
         names = ", ".join(identifier(name) for name in self.view.entity)
         return f"SELECT DISTINCT {names} FROM {self.view.relation}{_where(where)}", parameters
 
-    def _ranked(self, where: list[str]) -> str:
+    def _ranked(
+        self,
+        where: list[str],
+        features: Sequence[str] | None = None,
+        computed: Mapping[str, str] = MappingProxyType({}),
+        *,
+        single: bool = False,
+    ) -> str:
         view = self.view
-        names = [identifier(name) for name in (*view.entity, *view.features)]
+        names = [
+            identifier(name) for name in (*view.entity, *(view.features if features is None else features))
+        ]
         event = identifier(view.event_timestamp)
+        selected = ", ".join(
+            [*names, f"{event} AS event_timestamp", *(f"{sql} AS {name}" for name, sql in computed.items())]
+        )
+        source = f"FROM {view.relation}{_where(where)}"
+        if single:
+            return f"SELECT {selected} {source}"
         newest_first = f"{event} DESC" + (f", {identifier(self._available)} DESC" if self._available else "")
         keys = ", ".join(identifier(name) for name in view.entity)
-        selected = ", ".join([*names, f"{event} AS event_timestamp"])
-        outer = ", ".join([*names, "event_timestamp"])
+        outer = ", ".join([*names, "event_timestamp", *computed])
         return (
             f"SELECT {outer} FROM (SELECT {selected}, RANK() OVER (PARTITION BY {keys} ORDER BY"
-            f" {newest_first})"
-            f" AS newest_rank FROM {view.relation}{_where(where)}) AS ranked WHERE newest_rank = 1"
+            f" {newest_first}) AS newest_rank {source}) AS ranked WHERE newest_rank = 1"
         )
 
     def _known(self, as_of: dt.datetime | None) -> tuple[list[str], list[Any]]:

@@ -151,11 +151,12 @@ def sync_view(
     """
     started = time.monotonic()
     with store.lock(view.name, lock_timeout_seconds), Spool() as spool:
-        record, source = store.record(view.name), source_of(view, warehouse)
-        plan = _plan(store, states, record, source, full=full)
-        progress(plan.sentence)
-        with open_base(store, states, plan) as base:
-            comparison = compare(source, warehouse, base, as_of=as_of, spool=spool, progress=progress)
+        with warehouse.session():
+            record, source = store.record(view.name), source_of(view, warehouse)
+            plan = _plan(store, states, record, source, full=full)
+            progress(plan.sentence)
+            with open_base(store, states, plan) as base:
+                comparison = compare(source, warehouse, base, as_of=as_of, spool=spool, progress=progress)
         outcomes = guard_outcomes(view, record, comparison, newest_day)
         _refuse(view, outcomes, override)
         counts = comparison.counts

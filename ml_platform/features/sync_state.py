@@ -3,7 +3,8 @@
 A state is an immutable object, in the order of the keys: the keys, ``event_us``, ``version``, ``digest`` of
 the row, whether it is ``live`` (a deleted entity keeps its version, so that it can come back), and its
 ``fate`` in the sync that wrote the
-state: settled before it, or added, changed or deleted by it. It is written before anything is shipped. So
+state: settled before it, or added, changed or deleted by it; and its ``_mark``, the warehouse's own hash of
+the row (:mod:`ml_platform.features.marks`). It is written before anything is shipped. So
 after a sync that was cut off, the rows that are not settled are those of which the store may hold either
 content; the next sync ships them again, and knows which version it must exceed.
 """
@@ -19,14 +20,25 @@ import pyarrow as pa
 
 from ml_platform.storage.base import ObjectStore
 
-__all__ = ["ADDED", "CHANGED", "DELETED", "SETTLED", "RowFile", "open_state", "state_key", "state_schema"]
+__all__ = [
+    "ADDED",
+    "CHANGED",
+    "DELETED",
+    "SETTLED",
+    "RowFile",
+    "open_state",
+    "scheme_of",
+    "state_key",
+    "state_schema",
+]
 
 SETTLED, ADDED, CHANGED, DELETED = 0, 1, 2, 3
 BATCH_ROWS = 65_536
+_SCHEME = b"marks"
 
 
-def state_schema(keys: Sequence[pa.Field]) -> pa.Schema:
-    """The Arrow schema of a state."""
+def state_schema(keys: Sequence[pa.Field], scheme: str = "") -> pa.Schema:
+    """The Arrow schema of a state whose marks are of that scheme."""
     return pa.schema(
         [
             *keys,
@@ -35,7 +47,9 @@ def state_schema(keys: Sequence[pa.Field]) -> pa.Schema:
             pa.field("digest", pa.uint64()),
             pa.field("live", pa.bool_()),
             pa.field("fate", pa.int8()),
-        ]
+            pa.field("_mark", pa.uint64()),
+        ],
+        {_SCHEME: scheme},
     )
 
 
@@ -45,10 +59,16 @@ def state_key(store: str, view: str, state: str) -> str:
 
 
 @contextlib.contextmanager
-def open_state(states: ObjectStore, key: str) -> Iterator[Iterator[pa.RecordBatch]]:
+def open_state(states: ObjectStore, key: str) -> Iterator[pa.RecordBatchReader]:
     """Stream a state. Raises NotFoundError when it is gone."""
     with states.open(key) as file, pa.ipc.open_stream(file) as reader:
-        yield iter(reader)
+        yield reader
+
+
+def scheme_of(schema: pa.Schema) -> str:
+    """The scheme of a state's marks; empty when it has none."""
+    scheme: bytes = (schema.metadata or {}).get(_SCHEME, b"")
+    return scheme.decode()
 
 
 class RowFile:

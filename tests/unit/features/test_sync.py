@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +77,21 @@ def test_only_what_changed_is_shipped(b: Bench) -> None:
     assert b.online("c0", "c1", "c2", "new") == [None, (100, 0.0), (2, 0.0), (0, 0.0)]
 
 
-def test_a_sync_of_nothing_new_writes_nothing(b: Bench, tmp_path: Path) -> None:
-    b.rows([customer(f"c{i}", 0, n=i) for i in range(20)])
+@pytest.mark.parametrize("rows_an_entity", [1, 2])
+def test_a_sync_of_nothing_new_writes_nothing(b: Bench, tmp_path: Path, rows_an_entity: int) -> None:
+    b.rows([customer(f"c{i}", at, n=i) for i in range(20) for at in range(rows_an_entity)])
     b.sync()
-    before = files(tmp_path)
+    observer = sqlite3.connect(tmp_path / "online.db")
+
+    def seen() -> tuple[object, ...]:
+        commits = observer.execute("PRAGMA data_version").fetchone()
+        return files(tmp_path), commits, b.store.record("customers"), list(b.states.list("online/"))
+
+    before = seen()
     result = b.sync()
     assert (result.shipped, result.unchanged, result.completed, result.bytes) == (0, 20, True, 0)
-    assert files(tmp_path) == before
+    assert seen() == before
+    observer.close()
 
 
 def test_the_newest_row_of_an_entity_is_online(b: Bench) -> None:
