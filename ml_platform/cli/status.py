@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from ml_platform.cli.project import load_platform
 from ml_platform.orchestration.home import open_instance
@@ -31,23 +31,25 @@ def status(
     if as_json:
         print(json.dumps({"assets": [asdict(state) for state in states]}, indent=2))  # noqa: T201 (for scripts: no markup)
         return
-    table = Table("asset", "version", "last materialised (UTC)", "freshness", "checks", "state", box=None)
+    columns = ("asset", "version", "days", "made (UTC)", "fresh", "checks")
+    table = Table(*(Column(name, no_wrap=True) for name in columns), "state", box=None, pad_edge=False)
     for state in states:
         table.add_row(*_row(state))
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for state in states:
+        if state.checks_failed:
+            console.print(f"[red]✗[/] {state.asset}: {', '.join(state.checks_failed)}")
 
 
 def _row(state: AssetState) -> tuple[str, ...]:
-    checks = f"{state.checks_passed} passed"
-    if state.checks_failed:
-        checks += f", [red]{len(state.checks_failed)} failed: {', '.join(state.checks_failed)}[/]"
-    freshness = f"[{_COLOURS.get(state.freshness, 'dim')}]{state.freshness}[/]"
-    days = f" ({state.days} days)" if state.days is not None else ""
+    failed = f" [red]{len(state.checks_failed)} ✗[/]" if state.checks_failed else ""
     return (
         state.asset,
-        (state.version or "-")[:12] + days,
-        (state.materialized_at or "never")[:19].replace("T", " "),
-        freshness,
-        checks if state.checks_passed or state.checks_failed else "-",
-        f"[yellow]{state.stale}[/]" if state.stale else "up to date",
+        (state.version or "-")[:8],
+        "" if state.days is None else str(state.days),
+        (state.materialized_at or "     never")[5:16].replace("T", " "),
+        f"[{_COLOURS.get(state.freshness, 'dim')}]{state.freshness}[/]",
+        f"[green]{state.checks_passed} ✓[/]{failed}",
+        f"[yellow]{state.stale}[/]" if state.stale else "current",
     )
