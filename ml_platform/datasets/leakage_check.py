@@ -11,15 +11,8 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from ml_platform.checks import CheckOutcome
-from ml_platform.datasets.leakage import (
-    MIN_MISSING,
-    MIN_POWER,
-    MOST_BLOCKS,
-    NEVER,
-    Events,
-    FeatureEvidence,
-    judge,
-)
+from ml_platform.datasets.leakage import MIN_MISSING, FeatureEvidence, judge
+from ml_platform.datasets.leakage_blocks import MIN_POWER, MOST_BLOCKS, NEVER, Events
 from ml_platform.datasets.query import reported_at
 from ml_platform.datasets.snapshot import Snapshot
 from ml_platform.use_case import Dataset

@@ -1,13 +1,13 @@
 """The models as BigQuery gets them, analysed and run by GoogleSQL itself, equal what the obvious program computes."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 
 import pytest
 from hypothesis import Phase, given, settings
 from oracles import payment_features as oracle
 from support.dbt_sql import Models
+from support.googlesql import literal, micros
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SOURCES = {
     "payments": {
         "payment_id": "STRING",
@@ -23,44 +23,6 @@ SOURCES = {
 }
 FEATURES = ["payment_features", "customer_daily", "terminal_daily"]
 MODELS = ["stg_payments", "stg_customers", "stg_terminals", "stg_fraud_reports", *FEATURES]
-
-
-@pytest.fixture(scope="module")
-def googlesql():
-    from zetasql.api import CatalogBuilder, PreparedQuery
-    from zetasql.types import AnalyzerOptions, LanguageOptions, ZetaSQLBuiltinFunctionOptions
-
-    language = LanguageOptions.maximum_features()
-    functions = ZetaSQLBuiltinFunctionOptions(language_options=language)
-    catalog = CatalogBuilder("warehouse").with_builtin_functions(functions).build()
-    options = AnalyzerOptions(language_options=language)
-
-    def run(sql):
-        query = (
-            PreparedQuery.builder().set_sql(sql).set_analyzer_options(options).set_catalog(catalog).prepare()
-        )
-        with query:
-            table = query.execute().content.table_data  # None without rows
-            return [tuple(_value(cell) for cell in row.cell) for row in table.row] if table else []
-
-    return run
-
-
-def _value(cell):
-    for kind in ("int64_value", "double_value", "string_value"):
-        if (value := getattr(cell, kind)) is not None:
-            return value
-    return None
-
-
-def literal(value):
-    if value is None:
-        return "NULL"
-    if isinstance(value, datetime):
-        return f"TIMESTAMP_MICROS({(value - EPOCH) // timedelta(microseconds=1)})"
-    if isinstance(value, date):
-        return f"DATE '{value}'"
-    return f"CAST('{value!r}' AS FLOAT64)" if isinstance(value, float) else f"'{value}'"
 
 
 def inlined(bank):
@@ -82,7 +44,7 @@ def test_googlesql_accepts_the_model(googlesql, model, days):
 
 def plain(value):
     if isinstance(value, datetime):
-        return (value - EPOCH) // timedelta(microseconds=1)
+        return micros(value)
     return str(value) if isinstance(value, date) else value
 
 

@@ -3,21 +3,15 @@
 import math
 from datetime import date, datetime, timedelta
 
-import pytest
 from hypothesis import given, settings
 from oracles import point_in_time as oracle
-from support.googlesql import as_query, literal, micros, runner, with_tables
+from support.googlesql import as_query, literal, micros, with_tables
 
 from ml_platform.datasets.query import dataset_sql, scoring_sql
 from ml_platform.features.point_in_time.join import join_sql
 from ml_platform.use_case import Dataset, Label, ViewFeatures
 
 EVENT_COLUMNS = {"id": int, "k": str, "j": int, "occurred_at": datetime}
-
-
-@pytest.fixture(scope="module")
-def googlesql():
-    return runner()
 
 
 @settings(max_examples=25, deadline=None)

@@ -1,6 +1,6 @@
 """GoogleSQL's own reference implementation (ZetaSQL): it analyses as BigQuery does, and evaluates."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TYPES = {str: "STRING", int: "INT64", float: "FLOAT64", datetime: "TIMESTAMP"}
@@ -43,6 +43,8 @@ def literal(value):
         return "NULL"
     if isinstance(value, datetime):
         return f"TIMESTAMP_MICROS({micros(value)})"
+    if isinstance(value, date):
+        return f"DATE '{value}'"
     if isinstance(value, float):
         return f"CAST('{value}' AS FLOAT64)"
     if isinstance(value, str):
