@@ -68,7 +68,7 @@ def switched(finished: Finished, secured_cassandra_server: CassandraServer) -> I
 def test_every_row_online_is_the_newest_of_the_warehouse(switched: Switched, view: FeatureView) -> None:
     serving = switched.store.record(view.name).serving
     assert serving is not None
-    online = {key: tuple(row) for key, row in switched.store.scan(serving)}
+    online = {key: (row.event_us, row.values) for key, row in switched.store.scan(serving)}
     rows = switched.warehouse.table(*source_of(view, switched.warehouse).newest(None)).to_pylist()
     assert online == {
         tuple(row[name] for name in view.entity): (

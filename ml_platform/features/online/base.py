@@ -37,21 +37,14 @@ __all__ = [
     "OnlineStore",
     "Row",
     "Shipment",
-    "StoredRow",
     "TableReader",
     "check_key",
+    "missing_row",
     "select_columns",
 ]
 
 Key = tuple[Any, ...]
 Status = Literal["found", "missing", "expired"]
-
-
-class StoredRow(NamedTuple):
-    """A row as a store holds it: the event time in microseconds, then the features asked for, in order."""
-
-    event_us: int
-    values: tuple[Any, ...]
 
 
 class Row(NamedTuple):
@@ -94,8 +87,8 @@ class TableReader(ABC):
     """A prepared read of some features of one table."""
 
     @abstractmethod
-    def get(self, keys: Sequence[Key]) -> list[StoredRow | None]:
-        """Rows in the order asked; None where there is none.
+    def get(self, keys: Sequence[Key]) -> list[Row]:
+        """Rows in the order asked, found (however old they are) or missing.
 
         Raises:
             NotFoundError: the table is gone.
@@ -104,7 +97,7 @@ class TableReader(ABC):
         """
 
     @abstractmethod
-    async def get_async(self, keys: Sequence[Key]) -> list[StoredRow | None]:
+    async def get_async(self, keys: Sequence[Key]) -> list[Row]:
         """Like :meth:`get`, without blocking the event loop on a server."""
 
 
@@ -185,7 +178,7 @@ class OnlineStore(ABC):
         """
 
     @abstractmethod
-    def scan(self, table: Table) -> "Iterator[tuple[Key, StoredRow]]":
+    def scan(self, table: Table) -> "Iterator[tuple[Key, Row]]":
         """Every row, in the store's own order, in bounded memory."""
 
     @abstractmethod
@@ -206,7 +199,7 @@ class OnlineStore(ABC):
 
     def __init__(self) -> None:
         self._served: dict[str, tuple[Record, float]] = {}
-        self._readers: dict[tuple[str, tuple[str, ...]], tuple[Table, int, TableReader]] = {}
+        self._readers: dict[tuple[str, tuple[str, ...]], tuple[Table, TableReader]] = {}
 
     def served(self, view: str) -> Record:
         """The record of a view as readers see it.
@@ -250,14 +243,14 @@ class OnlineStore(ABC):
             DataError: a key has the wrong number or type of values.
             StoreUnavailableError: the store cannot be reached.
         """
-        width, reader = self._reader(view, features)
+        reader = self._reader(view, features)
         try:
-            stored = reader.get(keys)
+            rows = reader.get(keys)
         except NotFoundError:  # the table was retired and dropped meanwhile; its successor is in the record
             self._served.pop(view.name, None)
-            width, reader = self._reader(view, features)
-            stored = reader.get(keys)
-        return _rows(stored, width, view, now)
+            reader = self._reader(view, features)
+            rows = reader.get(keys)
+        return _expired(rows, view.ttl, now)
 
     async def read_async(
         self,
@@ -268,14 +261,14 @@ class OnlineStore(ABC):
         now: dt.datetime | None = None,
     ) -> list[Row]:
         """Like :meth:`read`, for an event loop, which is never blocked on a server."""
-        width, reader = await self._reader_async(view, features)
+        reader = await self._reader_async(view, features)
         try:
-            stored = await reader.get_async(keys)
+            rows = await reader.get_async(keys)
         except NotFoundError:
             self._served.pop(view.name, None)
-            width, reader = await self._reader_async(view, features)
-            stored = await reader.get_async(keys)
-        return _rows(stored, width, view, now)
+            reader = await self._reader_async(view, features)
+            rows = await reader.get_async(keys)
+        return _expired(rows, view.ttl, now)
 
     def write(self, view: FeatureView, batches: "Iterable[pa.RecordBatch]") -> int:
         """Write rows directly: a newer event replaces an older one, an older one changes nothing.
@@ -327,7 +320,7 @@ class OnlineStore(ABC):
                 self.drop_table(name)
         return record.retired
 
-    def _reader(self, view: FeatureView, features: Sequence[str] | None) -> tuple[int, TableReader]:
+    def _reader(self, view: FeatureView, features: Sequence[str] | None) -> TableReader:
         table = self.served(view.name).serving
         if table is None:
             raise NotFoundError(
@@ -337,12 +330,10 @@ class OnlineStore(ABC):
         cached = self._readers.get((view.name, wanted))
         if cached is None or cached[0] is not table:
             columns = select_columns(table, view, wanted)
-            cached = self._readers[view.name, wanted] = (table, len(columns), self.reader(table, columns))
-        return cached[1], cached[2]
+            cached = self._readers[view.name, wanted] = (table, self.reader(table, columns))
+        return cached[1]
 
-    async def _reader_async(
-        self, view: FeatureView, features: Sequence[str] | None
-    ) -> tuple[int, TableReader]:
+    async def _reader_async(self, view: FeatureView, features: Sequence[str] | None) -> TableReader:
         wanted = view.features if features is None else tuple(features)
         served = self._served.get(view.name)
         at_hand = (
@@ -364,21 +355,21 @@ def select_columns(table: Table, view: FeatureView, wanted: Sequence[str]) -> tu
     return tuple(by_name[name] for name in wanted)
 
 
-def _rows(
-    stored: list[StoredRow | None], width: int, view: FeatureView, now: dt.datetime | None
-) -> list[Row]:
-    nothing = (None,) * width
-    missing = Row("missing", nothing, None)
-    if view.ttl is None:
-        return [missing if row is None else Row("found", row[1], row[0]) for row in stored]
-    oldest = micros((now or dt.datetime.now(dt.UTC)) - view.ttl)
+def missing_row(width: int) -> Row:
+    """What a read of so many features gives for an entity that is missing."""
+    return Row("missing", (None,) * width, None)
+
+
+def _expired(rows: list[Row], ttl: dt.timedelta | None, now: dt.datetime | None) -> list[Row]:
+    """The rows, without the values of those that have expired."""
+    if ttl is None:
+        return rows
+    oldest = micros((now or dt.datetime.now(dt.UTC)) - ttl)
     return [
-        missing
-        if row is None
-        else Row("found", row[1], row[0])
-        if row[0] > oldest
-        else Row("expired", nothing, row[0])
-        for row in stored
+        row
+        if row.event_us is None or row.event_us > oldest
+        else Row("expired", (None,) * len(row.values), row.event_us)
+        for row in rows
     ]
 
 

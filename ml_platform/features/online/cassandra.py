@@ -17,7 +17,7 @@ from cassandra.cluster import PreparedStatement, Session
 from cassandra.pool import Host
 
 from ml_platform.errors import ConflictError, DataError, SchemaMismatchError
-from ml_platform.features.online.base import Key, OnlineStore, Shipment, StoredRow, TableReader
+from ml_platform.features.online.base import Key, OnlineStore, Row, Shipment, TableReader
 from ml_platform.features.online.cassandra_lease import Lease
 from ml_platform.features.online.cassandra_reads import Reader
 from ml_platform.features.online.cassandra_session import (
@@ -214,7 +214,7 @@ class CassandraOnlineStore(OnlineStore):
             found = [future.result().one() for future in futures]
         return [row[0] if row else None for row in found]
 
-    def scan(self, table: Table) -> Iterator[tuple[Key, StoredRow]]:
+    def scan(self, table: Table) -> Iterator[tuple[Key, Row]]:
         """See the contract; in the order of the ring."""
         columns = [*table.keys, *table.features]
         decode, width = decoder(columns), len(table.keys)
@@ -226,7 +226,7 @@ class CassandraOnlineStore(OnlineStore):
             statement.fetch_size = SCAN_ROWS
             for row in self.session.execute(statement, execution_profile=READ):
                 values = decode(row[1:])
-                yield values[:width], StoredRow(row[0], values[width:])
+                yield values[:width], Row("found", values[width:], row[0])
 
     def close(self) -> None:
         """See the contract."""

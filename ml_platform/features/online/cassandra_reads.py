@@ -10,7 +10,7 @@ from cassandra.cluster import NoHostAvailable, PreparedStatement, ResponseFuture
 from cassandra.connection import ConnectionException
 from cassandra.util import Date
 
-from ml_platform.features.online.base import Key, StoredRow, TableReader
+from ml_platform.features.online.base import Key, Row, TableReader, missing_row
 from ml_platform.features.online.cassandra_session import READ, TRANSIENT, explained
 from ml_platform.features.online.cassandra_settings import CassandraSettings
 from ml_platform.features.online.cassandra_values import can_be_stored, decoder, key_encoder
@@ -45,6 +45,7 @@ class Reader(TableReader):
         self._settings = settings
         self._encode = key_encoder(table)
         self._decode = decoder(features)
+        self._missing = missing_row(len(features))
         self._dated = any(column.kind == "date" for column in table.keys)
         self._width = len(table.keys)
         self._alone = len(session.cluster.metadata.all_hosts()) == 1
@@ -54,11 +55,11 @@ class Reader(TableReader):
         self._one = prepare(f"SELECT {columns} {source}{' AND '.join(f'{key} = ?' for key in keys)}")
         self._many = prepare(f"SELECT {columns} {source}{keys[0]} IN ?") if self._width == 1 else None
 
-    def get(self, keys: Sequence[Key]) -> list[StoredRow | None]:
+    def get(self, keys: Sequence[Key]) -> list[Row]:
         """See the contract."""
         encoded = [self._encode(key) for key in keys]
         requests = self._requests(encoded)
-        rows: dict[Any, StoredRow] = {}
+        rows: dict[Any, Row] = {}
         for attempt in range(self._settings.read_attempts):
             futures = [(request, self._send(request)) for request in requests]
             requests = []
@@ -70,13 +71,13 @@ class Reader(TableReader):
                     requests.append(request)
             if not requests:
                 break
-        return [rows.get(key) for key in encoded]
+        return [rows.get(key, self._missing) for key in encoded]
 
-    async def get_async(self, keys: Sequence[Key]) -> list[StoredRow | None]:
+    async def get_async(self, keys: Sequence[Key]) -> list[Row]:
         """See the contract."""
         encoded = [self._encode(key) for key in keys]
         requests = self._requests(encoded)
-        rows: dict[Any, StoredRow] = {}
+        rows: dict[Any, Row] = {}
         for attempt in range(self._settings.read_attempts):
             answers = await asyncio.gather(*map(self._send_async, requests), return_exceptions=True)
             failed = []
@@ -91,7 +92,7 @@ class Reader(TableReader):
             requests = failed
             if not requests:
                 break
-        return [rows.get(key) for key in encoded]
+        return [rows.get(key, self._missing) for key in encoded]
 
     def _requests(self, keys: list[Key]) -> list[Request]:
         wanted = [key for key in dict.fromkeys(keys) if can_be_stored(key)]
@@ -135,13 +136,13 @@ class Reader(TableReader):
         )
         return answer
 
-    def _collect(self, rows: list[tuple[Any, ...]], found: dict[Any, StoredRow]) -> None:
+    def _collect(self, rows: list[tuple[Any, ...]], found: dict[Any, Row]) -> None:
         width, decode = self._width, self._decode
         for row in rows:
             key = row[:width]
             if self._dated:  # the driver takes a datetime.date, and gives one of its own
                 key = tuple(cell.date() if isinstance(cell, Date) else cell for cell in key)
-            found[key] = StoredRow(row[width], decode(row[width + 1 :]))
+            found[key] = Row("found", decode(row[width + 1 :]), row[width])
 
     def _judge(self, error: BaseException, attempt: int) -> None:
         if not isinstance(error, TRANSIENT) or attempt + 1 >= self._settings.read_attempts:

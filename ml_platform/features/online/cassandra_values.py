@@ -127,6 +127,16 @@ def key_encoder(table: Table) -> Callable[[Key], tuple[Any, ...]]:
 
     It raises DataError for what cannot be a key.
     """
+    if [column.kind for column in table.keys] == ["string"]:
+
+        def encode_text(key: Key) -> tuple[Any, ...]:
+            plain = type(key) is tuple and len(key) == 1 and type(key[0]) is str and key[0].isascii()
+            if not plain:
+                check_key(table, key)
+            return key
+
+        return encode_text
+
     encoders = [micros if column.is_timestamp else None for column in table.keys]
 
     def encode(key: Key) -> tuple[Any, ...]:
@@ -138,6 +148,8 @@ def key_encoder(table: Table) -> Callable[[Key], tuple[Any, ...]]:
 
 def can_be_stored(key: tuple[Any, ...]) -> bool:
     """Whether Cassandra can have an encoded key at all; it refuses to be asked for one that it cannot."""
+    if len(key) == 1 and isinstance(key[0], str) and 0 < len(key[0]) < LONGEST_KEY_BYTES // 8:
+        return True
     parts = [part for part in key if isinstance(part, str | bytes)]
     if 0 < sum(map(len, parts)) < LONGEST_KEY_BYTES // 8 or not parts:  # a character has up to four bytes
         return True

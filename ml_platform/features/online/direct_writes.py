@@ -97,7 +97,7 @@ def _write(store: OnlineStore, table: Table, view: FeatureView, batch: "pa.Recor
     for key, there, version in zip(asked, stored, store.versions(table, asked), strict=True):
         row = best[key]
         new = events[row] if version is None else max(events[row], version + 1)
-        if there is not None:
+        if there.event_us is not None:
             cells = [there.event_us, *(there.values[i] for i in order)]
             arrays = [pa.array([cell], type=field.type) for cell, field in zip(cells, schema, strict=True)]
             digest = row_digests(pa.RecordBatch.from_arrays(arrays, schema=schema), columns).tolist()[0]

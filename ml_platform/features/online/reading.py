@@ -7,14 +7,16 @@ import asyncio
 import datetime as dt
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from ml_platform.errors import ConfigurationError, DataError
-from ml_platform.features.online.base import Key, OnlineStore, Row, Status
+from ml_platform.features.online.base import Key, OnlineStore, Row, Status, missing_row
 from ml_platform.use_case import FeatureView
 
 __all__ = ["EntityFeatures", "OnlineFeatures", "ViewMetrics"]
@@ -23,26 +25,35 @@ LATENCY_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0
 """Upper bounds in seconds, as Prometheus histograms have them; what is slower counts in a last bucket."""
 
 
-@dataclass(frozen=True)
-class EntityFeatures:
-    """The features of one request.
+class EntityFeatures(NamedTuple):
+    """The features of one entity.
 
     ``values`` are named ``<view>__<feature>``, as datasets name them, and None where the view's entity is
-    missing or expired; ``statuses`` say which, a view, and ``event_timestamps`` of when the values are.
+    missing or expired; ``rows`` are what was read, one a view of ``views``.
     """
 
     values: dict[str, Any]
-    statuses: dict[str, Status]
-    event_timestamps: dict[str, dt.datetime | None]
+    views: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def statuses(self) -> dict[str, Status]:
+        """Whether each view's entity was found, is missing or has expired."""
+        return {view: row.status for view, row in zip(self.views, self.rows, strict=True)}
+
+    @property
+    def event_timestamps(self) -> dict[str, dt.datetime | None]:
+        """When each view's values were true, UTC; None when the entity is missing."""
+        return {view: row.event_timestamp for view, row in zip(self.views, self.rows, strict=True)}
 
     @property
     def complete(self) -> bool:
         """Whether every view had a value that may be used."""
-        return all(status == "found" for status in self.statuses.values())
+        return all(row.status == "found" for row in self.rows)
 
     def ages(self, now: dt.datetime) -> dict[str, dt.timedelta | None]:
         """How old each view's values are at ``now`` (with a zone)."""
-        return {view: None if at is None else now - at for view, at in self.event_timestamps.items()}
+        return {view: row.age(now) for view, row in zip(self.views, self.rows, strict=True)}
 
 
 @dataclass
@@ -63,6 +74,36 @@ class ViewMetrics:
     age_seconds: float = 0.0
     oldest_age_seconds: float | None = None
     newest_age_seconds: float | None = None
+
+    def count(self, rows: Sequence[Row], seconds: float, now_seconds: float) -> None:
+        """Count a read that gave ``rows`` within ``seconds``, at ``now_seconds`` since 1970-01-01 UTC."""
+        self.reads += 1
+        self.seconds += seconds
+        self.buckets[bisect_left(LATENCY_BUCKETS, seconds)] += 1
+        events = []
+        for status, _, event_us in rows:
+            if event_us is None:
+                self.missing += 1
+                continue
+            if status == "found":
+                self.found += 1
+            else:
+                self.expired += 1
+            events.append(event_us)
+        if events:
+            self.age_seconds += now_seconds * len(events) - sum(events) / 1e6
+            self.oldest_age_seconds = now_seconds - min(events) / 1e6
+            self.newest_age_seconds = now_seconds - max(events) / 1e6
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What is read of one view; ``key`` is of an entity."""
+
+    view: FeatureView
+    features: tuple[str, ...]
+    key: Callable[[Mapping[str, Any]], Key]
+    metrics: ViewMetrics
 
 
 CALLERS = 32
@@ -96,14 +137,18 @@ class OnlineFeatures:
                 f"views {names} must be some that differ, and features {sorted(chosen)} be of those views"
             )
         self._store = store
-        self._views = [(view, tuple(chosen.get(view.name, view.features))) for view in views]
-        for view, wanted in self._views:
-            if unknown := set(wanted) - set(view.features):
+        self._parts = [
+            _Part(view, tuple(chosen.get(view.name, view.features)), _key_of(view), ViewMetrics())
+            for view in views
+        ]
+        for part in self._parts:
+            if unknown := set(part.features) - set(part.view.features):
                 raise ConfigurationError(
-                    f"view {view.name} has no features {sorted(unknown)}; it has {list(view.features)}"
+                    f"view {part.view.name} has no features {sorted(unknown)}; it has"
+                    f" {list(part.view.features)}"
                 )
-        self._columns = [tuple(f"{view.name}__{name}" for name in wanted) for view, wanted in self._views]
-        self._metrics = {name: ViewMetrics() for name in names}
+        self._names = tuple(names)
+        self._columns = [f"{part.view.name}__{name}" for part in self._parts for name in part.features]
         self._guard = threading.Lock()
         others = len(views) - 1  # the caller's own thread reads the first view
         self._pool = ThreadPoolExecutor(CALLERS * others, "features") if store.remote and others else None
@@ -124,29 +169,27 @@ class OnlineFeatures:
         """
         moment = _moment(now)
         if self._pool is None:
-            read = [self._read(view, wanted, entities, moment) for view, wanted in self._views]
+            read = [self._read(part, entities, moment) for part in self._parts]
         else:
-            first, *others = self._views
-            futures = [self._pool.submit(self._read, *other, entities, moment) for other in others]
-            read = [self._read(*first, entities, moment), *(future.result() for future in futures)]
-        return self._joined(read, len(entities))
+            first, *others = self._parts
+            futures = [self._pool.submit(self._read, other, entities, moment) for other in others]
+            read = [self._read(first, entities, moment), *(future.result() for future in futures)]
+        return self._joined(read)
 
     async def get_async(
         self, entities: Sequence[Mapping[str, Any]], *, now: dt.datetime | None = None
     ) -> list[EntityFeatures]:
         """Like :meth:`get`, for an event loop."""
         moment = _moment(now)
-        read = await asyncio.gather(
-            *(self._read_async(view, wanted, entities, moment) for view, wanted in self._views)
-        )
-        return self._joined(read, len(entities))
+        read = await asyncio.gather(*(self._read_async(part, entities, moment) for part in self._parts))
+        return self._joined(read)
 
     def metrics(self) -> dict[str, ViewMetrics]:
         """A copy of the metrics of each view."""
         with self._guard:
             return {
-                name: ViewMetrics(**{**vars(m), "buckets": list(m.buckets)})
-                for name, m in self._metrics.items()
+                part.view.name: replace(part.metrics, buckets=list(part.metrics.buckets))
+                for part in self._parts
             }
 
     def close(self) -> None:
@@ -162,74 +205,48 @@ class OnlineFeatures:
     ) -> None:
         self.close()
 
-    def _read(
-        self,
-        view: FeatureView,
-        wanted: Sequence[str],
-        entities: Sequence[Mapping[str, Any]],
-        now: dt.datetime,
-    ) -> list[Row]:
-        keys = _keys(view, entities)
+    def _read(self, part: _Part, entities: Sequence[Mapping[str, Any]], now: dt.datetime) -> list[Row]:
+        keys = _keys(part, entities)
+        known = [key for key in keys if None not in key]
         started = time.perf_counter()
         try:
-            rows = self._store.read(view, [key for key in keys if key is not None], wanted, now=now)
+            rows = self._store.read(part.view, known, part.features, now=now)
         except BaseException:
-            self._count_error(view)
+            self._count_error(part)
             raise
-        return self._counted(view, _placed(rows, keys, len(wanted)), time.perf_counter() - started, now)
+        return self._counted(part, _placed(rows, keys, part), time.perf_counter() - started, now)
 
     async def _read_async(
-        self,
-        view: FeatureView,
-        wanted: Sequence[str],
-        entities: Sequence[Mapping[str, Any]],
-        now: dt.datetime,
+        self, part: _Part, entities: Sequence[Mapping[str, Any]], now: dt.datetime
     ) -> list[Row]:
-        keys = _keys(view, entities)
+        keys = _keys(part, entities)
+        known = [key for key in keys if None not in key]
         started = time.perf_counter()
         try:
-            rows = await self._store.read_async(
-                view, [key for key in keys if key is not None], wanted, now=now
-            )
+            rows = await self._store.read_async(part.view, known, part.features, now=now)
         except BaseException:
-            self._count_error(view)
+            self._count_error(part)
             raise
-        return self._counted(view, _placed(rows, keys, len(wanted)), time.perf_counter() - started, now)
+        return self._counted(part, _placed(rows, keys, part), time.perf_counter() - started, now)
 
-    def _count_error(self, view: FeatureView) -> None:
+    def _count_error(self, part: _Part) -> None:
         with self._guard:
-            self._metrics[view.name].errors += 1
+            part.metrics.errors += 1
 
-    def _counted(self, view: FeatureView, rows: list[Row], seconds: float, now: dt.datetime) -> list[Row]:
-        statuses = [row.status for row in rows]
-        events = [row.event_us for row in rows if row.event_us is not None]
-        now_seconds = now.timestamp()
+    def _counted(self, part: _Part, rows: list[Row], seconds: float, now: dt.datetime) -> list[Row]:
         with self._guard:
-            metrics = self._metrics[view.name]
-            metrics.reads += 1
-            metrics.seconds += seconds
-            metrics.buckets[sum(seconds > bound for bound in LATENCY_BUCKETS)] += 1
-            metrics.found += statuses.count("found")
-            metrics.missing += statuses.count("missing")
-            metrics.expired += statuses.count("expired")
-            if events:
-                metrics.age_seconds += now_seconds * len(events) - sum(events) / 1e6
-                metrics.oldest_age_seconds = now_seconds - min(events) / 1e6
-                metrics.newest_age_seconds = now_seconds - max(events) / 1e6
+            part.metrics.count(rows, seconds, now.timestamp())
         return rows
 
-    def _joined(self, read: Sequence[list[Row]], count: int) -> list[EntityFeatures]:
+    def _joined(self, read: Sequence[list[Row]]) -> list[EntityFeatures]:
+        """Entity by entity what was read view by view."""
         joined = []
-        for i in range(count):
-            values: dict[str, Any] = {}
-            statuses: dict[str, Status] = {}
-            events: dict[str, dt.datetime | None] = {}
-            for (view, _), columns, rows in zip(self._views, self._columns, read, strict=True):
-                row = rows[i]
-                values.update(zip(columns, row.values, strict=True))
-                statuses[view.name] = row.status
-                events[view.name] = row.event_timestamp
-            joined.append(EntityFeatures(values, statuses, events))
+        for rows in zip(*read, strict=True):
+            values = rows[0].values
+            for row in rows[1:]:
+                values += row.values
+            named = dict(zip(self._columns, values))  # noqa: B905 (being strict takes a third longer)
+            joined.append(EntityFeatures(named, self._names, rows))
         return joined
 
 
@@ -241,24 +258,26 @@ def _moment(now: dt.datetime | None) -> dt.datetime:
     return now
 
 
-def _keys(view: FeatureView, entities: Sequence[Mapping[str, Any]]) -> list[Key | None]:
-    """Each entity's key of a view; None when a part of it is None."""
-    keys: list[Key | None] = []
-    for entity in entities:
-        try:
-            key = tuple(entity[name] for name in view.entity)
-        except KeyError as error:
-            raise DataError(
-                f"entity {dict(entity)} lacks {error}, which view {view.name} is keyed by"
-            ) from None
-        keys.append(None if None in key else key)
-    return keys
+def _key_of(view: FeatureView) -> Callable[[Mapping[str, Any]], Key]:
+    if len(view.entity) > 1:
+        return itemgetter(*view.entity)
+    (name,) = view.entity
+    return lambda entity: (entity[name],)
 
 
-def _placed(rows: list[Row], keys: list[Key | None], width: int) -> list[Row]:
-    """Put rows beside their keys again, missing where there was none."""
+def _keys(part: _Part, entities: Sequence[Mapping[str, Any]]) -> list[Key]:
+    try:
+        return [part.key(entity) for entity in entities]
+    except KeyError as error:
+        lacking = next(entity for entity in entities if error.args[0] not in entity)
+        raise DataError(
+            f"entity {dict(lacking)} lacks {error}, which view {part.view.name} is keyed by"
+        ) from None
+
+
+def _placed(rows: list[Row], keys: list[Key], part: _Part) -> list[Row]:
+    """Put rows beside their keys again, missing where a part of the key is None."""
     if len(rows) == len(keys):
         return rows
-    missing = Row("missing", (None,) * width, None)
-    found = iter(rows)
-    return [missing if key is None else next(found) for key in keys]
+    missing, found = missing_row(len(part.features)), iter(rows)
+    return [missing if None in key else next(found) for key in keys]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.errors import ConflictError, LockTimeoutError, SchemaMismatchError, StoreUnavailableError
-from ml_platform.features.online.base import Key, OnlineStore, Shipment, StoredRow, TableReader
+from ml_platform.features.online.base import Key, OnlineStore, Row, Shipment, TableReader
 from ml_platform.features.online.columns import Column
 from ml_platform.features.online.records import Record, Table
 from ml_platform.features.online.sqlite_reads import Reader
@@ -209,7 +209,7 @@ class SQLiteOnlineStore(OnlineStore):
         found = [connection.execute(sql, encode(key)).fetchone() for key in keys]
         return [row[0] if row else None for row in found]
 
-    def scan(self, table: Table) -> Iterator[tuple[Key, StoredRow]]:
+    def scan(self, table: Table) -> Iterator[tuple[Key, Row]]:
         """See the contract; in the order of the keys."""
         decode, decode_key = decoder(table.features), decoder(table.keys)
         columns = ", ".join([*quoted(table.keys), "event_timestamp", "_nan", *quoted(table.features)])
@@ -220,7 +220,7 @@ class SQLiteOnlineStore(OnlineStore):
                 f'SELECT {columns} FROM "{table.name}" WHERE event_timestamp IS NOT NULL'
             ):
                 values = decode(row[width + 2 :], row[width + 1])
-                yield decode_key(row[:width], None), StoredRow(row[width], values)
+                yield decode_key(row[:width], None), Row("found", values, row[width])
         finally:
             connection.close()
 

@@ -6,20 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ml_platform.errors import NotFoundError, StoreUnavailableError
-from ml_platform.features.online.base import Key, StoredRow, TableReader, check_key
+from ml_platform.features.online.base import Key, Row, TableReader, check_key, missing_row
 from ml_platform.features.online.columns import Column
 from ml_platform.features.online.records import Table
 from ml_platform.features.online.sqlite_values import decoder, key_encoder, quoted
 
 __all__ = ["Reader"]
 
-_BATCH_SIZES = (
-    4,
-    16,
-    64,
-    256,
-    1024,
-)  # few statements serve any number of keys: a list is padded with its last key
+_MOST_KEYS = 1024  # in one statement
 _INLINE_KEYS = 32  # fewer keys are read faster than a thread is woken
 
 
@@ -38,6 +32,7 @@ class Reader(TableReader):
         self._table = table
         self._encode = key_encoder(table)
         self._decode = decoder(features)
+        self._missing = missing_row(len(features))
         keys = quoted(table.keys)
         columns = ", ".join(["event_timestamp", "_nan", *quoted(features)])
         where = " AND ".join(f"{name} = ?" for name in keys)
@@ -45,19 +40,19 @@ class Reader(TableReader):
         self._many = f'SELECT {keys[0]}, {columns} FROM "{table.name}" WHERE {keys[0]} IN '
         self._single = len(keys) == 1
 
-    def get(self, keys: Sequence[Key]) -> list[StoredRow | None]:
+    def get(self, keys: Sequence[Key]) -> list[Row]:
         """See the contract."""
         try:
             if self._single and len(keys) > 1:
                 return self._get_many(keys)
             execute, encode, decode = self._connection().execute, self._encode, self._decode
-            found: list[StoredRow | None] = []
+            found: list[Row] = []
             for key in keys:
                 row = execute(self._one, encode(key)).fetchone()
                 if row is None or row[0] is None:
-                    found.append(None)
+                    found.append(self._missing)
                 else:
-                    found.append(StoredRow(row[0], decode(row[2:], row[1])))
+                    found.append(Row("found", decode(row[2:], row[1]), row[0]))
         except sqlite3.Error as error:
             if "no such" in str(error):
                 raise NotFoundError(f"online table {self._table.name}: {error}; it was dropped") from error
@@ -68,21 +63,23 @@ class Reader(TableReader):
             raise
         return found
 
-    async def get_async(self, keys: Sequence[Key]) -> list[StoredRow | None]:
+    async def get_async(self, keys: Sequence[Key]) -> list[Row]:
         """See the contract; few keys are read in place, which never blocks for long."""
         if len(keys) <= _INLINE_KEYS:
             return self.get(keys)
         return await asyncio.to_thread(self.get, keys)
 
-    def _get_many(self, keys: Sequence[Key]) -> list[StoredRow | None]:
+    def _get_many(self, keys: Sequence[Key]) -> list[Row]:
         encode, decode, execute = self._encode, self._decode, self._connection().execute
         encoded = [encode(key)[0] for key in keys]
-        found: dict[Any, StoredRow] = {}
-        for start in range(0, len(encoded), _BATCH_SIZES[-1]):
-            part = encoded[start : start + _BATCH_SIZES[-1]]
-            size = next(size for size in _BATCH_SIZES if size >= len(part))
+        found: dict[Any, Row] = {}
+        for start in range(0, len(encoded), _MOST_KEYS):
+            part = encoded[start : start + _MOST_KEYS]
+            size = (
+                1 << (len(part) - 1).bit_length()
+            )  # padded, so that few statements serve any number of keys
             part += part[-1:] * (size - len(part))
             for row in execute(f"{self._many}({','.join('?' * size)})", part):
                 if row[1] is not None:
-                    found[row[0]] = StoredRow(row[1], decode(row[3:], row[2]))
-        return [found.get(key) for key in encoded]
+                    found[row[0]] = Row("found", decode(row[3:], row[2]), row[1])
+        return [found.get(key, self._missing) for key in encoded]
