@@ -155,7 +155,8 @@ def _online(use_case: UseCase, updater: Updater, report: Report) -> Iterator[Ren
 
 
 def _metrics(metadata: Mapping[str, Any]) -> Table:
-    metrics, baselines, spread = metadata["metrics"], metadata["baselines"], metadata["spread over folds"]
+    found = metadata["evaluation"]
+    metrics, baselines, spread = found["metrics"], found["baselines"], found["spread over folds"]
     table = Table("", "model", "± folds", *baselines, box=None, padding=(0, 2), pad_edge=False)
     for name, value in metrics.items():
         cells = [f"{figures[name]:.3f}" if name in figures else "" for figures in baselines.values()]

@@ -78,11 +78,11 @@ def spec_of(definitions: dg.Definitions, key: dg.AssetKey) -> dg.AssetSpec:
 
 def test_a_view_of_two_use_cases_is_one_asset_that_says_who_reads_it(graph: Graph) -> None:
     spec = spec_of(graph.definitions(), ONLINE)
-    assert spec.metadata["used by"] == ["churn/model: n", "fraud/model: mean"]
+    assert spec.metadata["used by"] == "churn/model: n; fraud/model: mean"
     assert (spec.owners, spec.group_name) == (["team:churn", "team:fraud"], "churn")
     relation = dg.Definitions(assets=[dg.AssetSpec(RELATION)])
     noted = spec_of(say_who_uses(relation, graph.use_cases), RELATION)
-    assert noted.metadata["used by"] == ["churn/model: n", "fraud/model: mean"]
+    assert noted.metadata["used by"] == "churn/model: n; fraud/model: mean"
     dataset = dataset_asset(reading("other", graph.bench.view, "n", syncs=False))
     assert RELATION in dataset.dependency_keys
 
