@@ -46,13 +46,10 @@ def column_lineage(dataset: Dataset) -> dg.TableColumnLineage:
 
 def column_descriptions(context: dg.AssetExecutionContext, lineage: dg.TableColumnLineage) -> dict[str, str]:
     """Column to what the column that it is taken from is described as, where that is declared."""
-    graph, found = context.repository_def.asset_graph, {}
+    graph, found = context.job_def.asset_layer.asset_graph, {}
     for column, (origin, *_) in lineage.deps_by_column.items():
-        schema = (
-            graph.get(origin.asset_key).metadata.get("dagster/column_schema")
-            if graph.has(origin.asset_key)
-            else None
-        )
+        metadata = graph.get(origin.asset_key).metadata if graph.has(origin.asset_key) else {}
+        schema = metadata.get("dagster/column_schema")
         for declared in schema.schema.columns if isinstance(schema, dg.TableSchemaMetadataValue) else ():
             if declared.name == origin.column_name and declared.description:
                 found[column] = declared.description

@@ -43,8 +43,10 @@ class Graph:
             "registry": self.registry,
         }
         made = online_definitions(self.use_cases, self.place)
+        described = dg.TableSchema([dg.TableColumn("n", description="How many.")])
+        relation = dg.AssetSpec(RELATION, metadata={"dagster/column_schema": described})
         return dg.Definitions.merge(
-            made, dg.Definitions(resources=resources, executor=dg.in_process_executor)
+            made, dg.Definitions([relation], resources=resources, executor=dg.in_process_executor)
         )
 
     def declare(self, *features: str) -> None:
@@ -121,6 +123,8 @@ def test_what_a_sync_did_is_in_figures_that_the_pages_plot(graph: Graph) -> None
     event = graph.instance.get_latest_materialization_event(ONLINE)
     assert event is not None
     assert event.asset_materialization is not None
+    columns = event.asset_materialization.metadata["dagster/column_schema"].value.columns
+    assert {c.name: c.description for c in columns}["n"] == "How many.", "what its origin is described as"
     lineage = event.asset_materialization.metadata["dagster/column_lineage"].value
     assert lineage.deps_by_column["n"] == [dg.TableColumnDep(asset_key=RELATION, column_name="n")]
 
