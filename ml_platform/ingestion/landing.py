@@ -18,6 +18,9 @@ __all__ = ["SUFFIXES", "LandingFile", "fingerprint", "landing_days", "landing_fi
 SUFFIXES = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 """What a file's name must end in, in any case, to be read."""
 
+YEARS = range(1900, 2200)
+"""Of a day: another is a slip, and windows of days could not be reckoned around the first or last day of all."""
+
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -80,7 +83,7 @@ def _oddities(landing: Path, known: set[str]) -> Iterator[str]:
             if not folder.is_dir():
                 yield f"{name}: a file outside a day's folder; move it to {source.name}/<YYYY-MM-DD>/"
             elif not _day(folder):
-                yield f"{name}: not the name of a day; rename it to <YYYY-MM-DD>"
+                yield f"{name}: not the name of a day of {YEARS[0]} to {YEARS[-1]}; rename it to <YYYY-MM-DD>"
             else:
                 for path in _children(folder):
                     if not _is_usable(path):
@@ -97,9 +100,10 @@ def _day(folder: Path) -> date | None:
     if not _DAY.fullmatch(folder.name):
         return None
     try:
-        return date.fromisoformat(folder.name)
+        day = date.fromisoformat(folder.name)
     except ValueError:
         return None
+    return day if day.year in YEARS else None
 
 
 def suffix_of(path: Path) -> str:

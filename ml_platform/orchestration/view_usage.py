@@ -50,7 +50,7 @@ def column_descriptions(context: dg.AssetExecutionContext, lineage: dg.TableColu
     for column, (origin, *_) in lineage.deps_by_column.items():
         metadata = graph.get(origin.asset_key).metadata if graph.has(origin.asset_key) else {}
         schema = metadata.get("dagster/column_schema")
-        for declared in schema.schema.columns if isinstance(schema, dg.TableSchemaMetadataValue) else ():
+        for declared in schema.columns if isinstance(schema, dg.TableSchema) else ():
             if declared.name == origin.column_name and declared.description:
                 found[column] = declared.description
     return found
