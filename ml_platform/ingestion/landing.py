@@ -59,11 +59,10 @@ def fingerprint(landing: Path, source: RawSource, day: date) -> str:
     """Hash of the bytes and formats of the day's files; it changes when the day has to be loaded again.
 
     The files' names do not matter. A file whose size and modification time have not changed is read once in a
-    process. Empty when there are no files.
+    process; one that cannot be read is refused when it is loaded. Empty when there are no files.
     """
     parts = sorted(
-        f"{suffix_of(file.path)} {_digest(file.path, file.size, file.path.stat().st_mtime_ns)}"
-        for file in landing_files(landing, source, [day])
+        f"{suffix_of(file.path)} {_content(file)}" for file in landing_files(landing, source, [day])
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() if parts else ""
 
@@ -113,6 +112,13 @@ def suffix_of(path: Path) -> str:
 
 def _is_usable(path: Path) -> bool:
     return path.is_file() and bool(suffix_of(path))
+
+
+def _content(file: LandingFile) -> str:
+    try:
+        return _digest(file.path, file.size, file.path.stat().st_mtime_ns)
+    except OSError as error:
+        return str(error)
 
 
 @lru_cache(maxsize=100_000)

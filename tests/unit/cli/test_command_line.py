@@ -69,11 +69,12 @@ def test_the_traceback_is_shown_when_asked_for(arguments: str, monkeypatch: pyte
         main()
 
 
-def test_what_nobody_expected_is_one_line_too(
+def test_a_folder_that_cannot_be_written_is_named_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("ML_PLATFORM_LANDING", str(tmp_path / "file" / "landing"))
     printed = called("simulate --days 1 --customers 5 --terminals 5", monkeypatch, capsys)
-    assert printed.startswith("error: ")
+    assert printed.startswith(f"error: {tmp_path / 'file'}")
+    assert "Not a directory; ML_PLATFORM_HOME and ML_PLATFORM_LANDING must" in printed
     assert printed.count("\n") == 1

@@ -89,6 +89,15 @@ def test_a_fingerprint_is_of_content(place, things) -> None:
     assert fingerprint(place.landing, things, DAY) != first
 
 
+def test_a_file_that_cannot_be_read_stops_no_other_day(place, things) -> None:
+    place.path(DAY, "a.csv").symlink_to("/proc/self/mem")  # whose first byte nobody can read
+    found = fingerprint(place.landing, things, DAY)
+    assert found
+    place.path(DAY, "a.csv").unlink()
+    place.drop(DAY, "a.csv", b"x")
+    assert fingerprint(place.landing, things, DAY) != found
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
