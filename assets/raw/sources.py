@@ -7,8 +7,12 @@ from ml_platform.ingestion.source import RawColumn, RawSource
 __all__ = ["CUSTOMERS", "FRAUD_REPORTS", "PAYMENTS", "SOURCES", "TERMINALS"]
 
 
+MOST = 1e15
+"""More than is paid in any currency, and far less than what a model's single-precision numbers hold."""
+
+
 def payment_rules() -> Any:  # noqa: ANN401 (pandera is imported when the first row is read)
-    """Amounts are finite and not negative; 0 is legal (a card's verification)."""
+    """Amounts are finite, not negative, and no number that nobody pays; 0 is legal (a card's verification)."""
     import numpy as np
     import pandera.pandas as pa
 
@@ -19,6 +23,7 @@ def payment_rules() -> Any:  # noqa: ANN401 (pandera is imported when the first 
                 [
                     pa.Check(np.isfinite, error="is not finite"),
                     pa.Check.ge(0, error="is negative"),
+                    pa.Check.le(MOST, error="is above 1e15"),
                 ],
             )
         }
@@ -52,7 +57,7 @@ PAYMENTS = RawSource(
     owner=_OWNER,
     description="Card payments; the folder's day is the UTC day of occurred_at.",
     columns={
-        "payment_id": RawColumn(kind="identifier"),
+        "payment_id": RawColumn(kind="identifier", description="Identifies the payment."),
         "occurred_at": RawColumn(kind="timestamp", description="When the card was used."),
         "customer_id": RawColumn(kind="identifier", description="Whose card it was."),
         "terminal_id": RawColumn(kind="identifier", description="Where it was used."),
@@ -68,7 +73,7 @@ CUSTOMERS = RawSource(
     name="customers",
     owner=_OWNER,
     description="New and changed customers, on the day on which they became known.",
-    columns={"customer_id": RawColumn(kind="identifier"), **_PLACE},
+    columns={"customer_id": RawColumn(kind="identifier", description="Identifies the customer."), **_PLACE},
     unique="customer_id",
     unique_within="day",
     row_schema=place_rules,
@@ -78,7 +83,7 @@ TERMINALS = RawSource(
     name="terminals",
     owner=_OWNER,
     description="New and changed terminals, on the day on which they became known.",
-    columns={"terminal_id": RawColumn(kind="identifier"), **_PLACE},
+    columns={"terminal_id": RawColumn(kind="identifier", description="Identifies the terminal."), **_PLACE},
     unique="terminal_id",
     unique_within="day",
     row_schema=place_rules,
@@ -90,7 +95,7 @@ FRAUD_REPORTS = RawSource(
     description="Payments reported as fraud; the folder's day is the UTC day of reported_at. "
     "The first report of a payment counts; the payment itself may arrive later, or never.",
     columns={
-        "payment_id": RawColumn(kind="identifier"),
+        "payment_id": RawColumn(kind="identifier", description="The payment that was fraudulent."),
         "reported_at": RawColumn(kind="timestamp", description="When the bank learned of the fraud."),
     },
     day_of="reported_at",

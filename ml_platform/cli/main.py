@@ -1,5 +1,6 @@
 """The entry point of ``ml-platform``."""
 
+import errno
 import importlib.metadata
 import sys
 from typing import Annotated
@@ -16,6 +17,8 @@ from ml_platform.cli.ui import ui
 from ml_platform.errors import MLPlatformError
 
 __all__ = ["app", "main"]
+
+_OF_DISK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ENOSPC, errno.EDQUOT}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -69,6 +72,11 @@ def _one_line(error: BaseException) -> str:
         return "; ".join(
             f"ML_PLATFORM_{'__'.join(map(str, wrong['loc'])).upper()}={wrong['input']!r}: {wrong['msg']}"
             for wrong in error.errors()
+        )
+    if isinstance(error, OSError) and error.errno in _OF_DISK:
+        return (
+            f"{error.filename or 'a file'}: {error.strerror}; ML_PLATFORM_HOME and ML_PLATFORM_LANDING must "
+            "name folders that can be written, with space left (--traceback shows where)"
         )
     first = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {first} (this is not expected; --traceback shows where)"

@@ -23,6 +23,9 @@ def status(
 ) -> None:
     """Show each asset: version, last materialisation, freshness, checks, and whether it is stale.
 
+    With --json, "assets" lists of each: asset, version, materialized_at (null: never), days (null: it has none),
+    freshness, checks_passed (a number), checks_failed (their names), and stale (why; empty: up to date).
+
     Example: ml-platform status --json
     """
     platform = load_platform()

@@ -18,9 +18,12 @@ __all__ = ["print_failures", "print_summary"]
 
 def print_failures(console: Console, report: Report) -> None:
     """Say what failed and what waits for it."""
+    failed: dict[str, list[str]] = defaultdict(list)
     for key, error in sorted(report.failed.items()):
-        console.print(f"\n[red]{key.to_user_string()} failed[/]: ", end="")
-        console.print(error.strip(), markup=False, highlight=False, soft_wrap=True)
+        failed[error.strip()].append(key.to_user_string())
+    for error, names in failed.items():
+        console.print(f"\n[red]{', '.join(names)} failed[/]: ", end="", soft_wrap=True)
+        console.print(error, markup=False, highlight=False, soft_wrap=True)
     for check in report.checks:
         if not check.passed and "not evaluated" not in (check.description or ""):
             colour = "red" if check.severity == dg.AssetCheckSeverity.ERROR else "yellow"
@@ -155,7 +158,8 @@ def _online(use_case: UseCase, updater: Updater, report: Report) -> Iterator[Ren
 
 
 def _metrics(metadata: Mapping[str, Any]) -> Table:
-    metrics, baselines, spread = metadata["metrics"], metadata["baselines"], metadata["spread over folds"]
+    found = metadata["evaluation"]
+    metrics, baselines, spread = found["metrics"], found["baselines"], found["spread over folds"]
     table = Table("", "model", "± folds", *baselines, box=None, padding=(0, 2), pad_edge=False)
     for name, value in metrics.items():
         cells = [f"{figures[name]:.3f}" if name in figures else "" for figures in baselines.values()]

@@ -35,6 +35,10 @@ class Converted:
     zoneless: Mask
 
 
+_YEARS = [np.datetime64(day, "us").astype("int64") for day in ("0001-01-01", "10000-01-01")]
+"""The times that can be dealt with everywhere, in microseconds: from the first, before the second."""
+
+
 def accepts(column: RawColumn, kind: pa.DataType, *, naive_is_utc: bool) -> bool:
     """Whether a typed (Parquet) column of Arrow type ``kind`` holds what ``column`` declares."""
     if types.is_dictionary(kind):
@@ -44,7 +48,8 @@ def accepts(column: RawColumn, kind: pa.DataType, *, naive_is_utc: bool) -> bool
     is_text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
     match column.kind:
         case "identifier":
-            return bool(is_text or types.is_integer(kind) or (types.is_decimal(kind) and kind.scale == 0))
+            whole = types.is_integer(kind) or (types.is_decimal(kind) and kind.scale == 0)
+            return bool(is_text or whole or _is_uuid(kind))
         case "timestamp":
             return bool(types.is_timestamp(kind) and (kind.tz is not None or naive_is_utc))
         case "number":
@@ -58,14 +63,27 @@ def accepts(column: RawColumn, kind: pa.DataType, *, naive_is_utc: bool) -> bool
 
 
 def from_typed(column: RawColumn, values: pa.Array) -> Converted:
-    """Convert a column of a type that :func:`accepts` accepted; fractions of a microsecond are cut off."""
+    """Convert a column of a type that :func:`accepts` accepted; fractions of a microsecond are cut off.
+
+    Raises:
+        pyarrow.ArrowInvalid: text is not UTF-8.
+    """
     if types.is_dictionary(values.type):
         values = values.dictionary_decode()
     if types.is_null(values.type):
         values = pa.nulls(len(values), column.arrow_type)
     if types.is_timestamp(values.type) and values.type.tz is None:
         values = values.cast(pa.timestamp(values.type.unit, tz="UTC"))
-    return _clean(column, values.cast(column.arrow_type, safe=False))
+    if _is_uuid(values.type):
+        values = pa.array(
+            [None if value is None else str(value) for value in values.to_pylist()], pa.string()
+        )
+    converted = values.cast(column.arrow_type, safe=False)
+    if types.is_string(converted.type):
+        converted.validate(full=True)
+    if types.is_timestamp(converted.type):
+        converted = _within_years(converted)
+    return _clean(column, converted, _lost(values, converted))
 
 
 def from_text(column: RawColumn, values: pa.Array, *, naive_is_utc: bool) -> Converted:
@@ -123,7 +141,7 @@ def _timestamps(column: RawColumn, values: pa.Array, *, naive_is_utc: bool) -> C
         else:
             zoneless = np.asarray(pc.fill_null(naive, fill_value=False))
     micro = pc.replace_substring_regex(text, r"(\.\d{6})\d+", r"\1")
-    result = _try_cast(pc.if_else(zoned, micro, None), column.arrow_type)
+    result = _within_years(_try_cast(pc.if_else(zoned, micro, None), column.arrow_type))
     return Converted(result, _lost(values, result) & ~zoneless, zoneless)
 
 
@@ -137,6 +155,16 @@ def _try_cast(text: pa.Array, kind: pa.DataType) -> pa.Array:
         form = "ISO8601" if types.is_timestamp(kind) else "%Y-%m-%d"
         parsed = pd.to_datetime(text.to_pandas(), format=form, utc=True, errors="coerce")
         return pa.array(parsed.dt.tz_convert(None).to_numpy()).cast(kind, safe=False)
+
+
+def _within_years(times: pa.Array) -> pa.Array:
+    micros = times.cast(pa.int64())
+    inside = pc.and_(pc.greater_equal(micros, _YEARS[0]), pc.less(micros, _YEARS[1]))
+    return pc.if_else(inside, times, None)
+
+
+def _is_uuid(kind: pa.DataType) -> bool:
+    return isinstance(kind, pa.UuidType)
 
 
 def _clean(column: RawColumn, values: pa.Array, unreadable: Mask | None = None) -> Converted:

@@ -111,7 +111,7 @@ def _parquet_columns(file: LandingFile, source: RawSource) -> list[str]:
         if column.kind == "timestamp" and pa.types.is_timestamp(kind):
             raise no_zone(file, name, str(kind))
         raise SchemaMismatchError(
-            f"{file.name}: column {name} should hold a {column.kind}, found type {kind}; write it as "
+            f"{file.name}: column {name} should hold {column.noun}, found type {kind}; write it as "
             f"{column.arrow_type}"
         )
     return present
@@ -130,7 +130,19 @@ def _parquet(file: LandingFile, source: RawSource) -> Iterator[Part]:
 
 
 def _original(batch: pa.RecordBatch) -> Callable[[int], dict[str, Any]]:
-    return lambda row: dict(batch.slice(row, 1).to_pylist()[0])
+    def original(row: int) -> dict[str, Any]:
+        one = batch.slice(row, 1)
+        return {name: _value(one.column(name)) for name in batch.schema.names}
+
+    return original
+
+
+def _value(one: pa.Array) -> Any:  # noqa: ANN401
+    kind = one.type.value_type if pa.types.is_dictionary(one.type) else one.type
+    if pa.types.is_timestamp(kind):  # Python knows fewer years and zones than files can name
+        naive = one.cast(kind).cast(pa.timestamp(kind.unit, kind.tz and "UTC"))
+        return naive.cast(pa.string())[0].as_py()
+    return one[0].as_py()
 
 
 def _csv_columns(file: LandingFile, source: RawSource) -> list[str]:

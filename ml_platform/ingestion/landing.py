@@ -18,6 +18,9 @@ __all__ = ["SUFFIXES", "LandingFile", "fingerprint", "landing_days", "landing_fi
 SUFFIXES = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 """What a file's name must end in, in any case, to be read."""
 
+YEARS = range(1900, 2200)
+"""Of a day: another is a slip, and windows of days could not be reckoned around the first or last day of all."""
+
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -56,11 +59,10 @@ def fingerprint(landing: Path, source: RawSource, day: date) -> str:
     """Hash of the bytes and formats of the day's files; it changes when the day has to be loaded again.
 
     The files' names do not matter. A file whose size and modification time have not changed is read once in a
-    process. Empty when there are no files.
+    process; one that cannot be read is refused when it is loaded. Empty when there are no files.
     """
     parts = sorted(
-        f"{suffix_of(file.path)} {_digest(file.path, file.size, file.path.stat().st_mtime_ns)}"
-        for file in landing_files(landing, source, [day])
+        f"{suffix_of(file.path)} {_content(file)}" for file in landing_files(landing, source, [day])
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() if parts else ""
 
@@ -80,7 +82,7 @@ def _oddities(landing: Path, known: set[str]) -> Iterator[str]:
             if not folder.is_dir():
                 yield f"{name}: a file outside a day's folder; move it to {source.name}/<YYYY-MM-DD>/"
             elif not _day(folder):
-                yield f"{name}: not the name of a day; rename it to <YYYY-MM-DD>"
+                yield f"{name}: not the name of a day of {YEARS[0]} to {YEARS[-1]}; rename it to <YYYY-MM-DD>"
             else:
                 for path in _children(folder):
                     if not _is_usable(path):
@@ -97,9 +99,10 @@ def _day(folder: Path) -> date | None:
     if not _DAY.fullmatch(folder.name):
         return None
     try:
-        return date.fromisoformat(folder.name)
+        day = date.fromisoformat(folder.name)
     except ValueError:
         return None
+    return day if day.year in YEARS else None
 
 
 def suffix_of(path: Path) -> str:
@@ -109,6 +112,13 @@ def suffix_of(path: Path) -> str:
 
 def _is_usable(path: Path) -> bool:
     return path.is_file() and bool(suffix_of(path))
+
+
+def _content(file: LandingFile) -> str:
+    try:
+        return _digest(file.path, file.size, file.path.stat().st_mtime_ns)
+    except OSError as error:
+        return str(error)
 
 
 @lru_cache(maxsize=100_000)

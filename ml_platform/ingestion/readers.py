@@ -8,6 +8,7 @@ values can be read.
 
 import csv
 import json
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,14 +90,14 @@ def read_rows(file: LandingFile, source: RawSource) -> Iterator[Rows]:
             f"{file.name}: none of its {malformed} rows can be read as its name says; replace or remove it"
         )
     for name, tally in tallies.items():
-        _refuse_mistyped(file, name, source.columns[name].kind, tally)
+        _refuse_mistyped(file, name, source.columns[name].noun, tally)
 
 
 @contextmanager
 def _naming(file: LandingFile) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
         raise UnreadableFileError(
             f"{file.name} cannot be read as its name says: {error}; replace it by a whole file, or remove it"
         ) from error
@@ -110,13 +111,13 @@ def _refuse_empty(file: LandingFile) -> None:
         )
 
 
-def _refuse_mistyped(file: LandingFile, name: str, kind: str, tally: _Tally) -> None:
+def _refuse_mistyped(file: LandingFile, name: str, noun: str, tally: _Tally) -> None:
     if not tally.seen or tally.unreadable + tally.zoneless < tally.seen:
         return
     if tally.zoneless == tally.seen:
         raise no_zone(file, name, f"values such as {tally.example!r}")
     raise SchemaMismatchError(
-        f"{file.name}: column {name} should hold a {kind}, but none of its {tally.seen} values can be read "
+        f"{file.name}: column {name} should hold {noun}, but none of its {tally.seen} values can be read "
         f"as one; found values such as {tally.example!r}; correct the file"
     )
 
@@ -136,7 +137,7 @@ def _rows(part: Part, source: RawSource, tallies: dict[str, _Tally]) -> Rows:
             tally.example = part.original(int(np.argmax(bad)))[name]
         broken = {
             f"{name} has no time zone": converted.zoneless,
-            f"{name} is not a {column.kind}": converted.unreadable,
+            f"{name} is not {column.noun}": converted.unreadable,
         }
         if not column.nullable:
             broken[f"{name} is missing"] = missing

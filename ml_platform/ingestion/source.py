@@ -33,7 +33,8 @@ class RawColumn(Declaration):
     ======================== ================================= =======================================
     kind                     accepted in files                 stored as
     ======================== ================================= =======================================
-    identifier               text, kept as it is; integers     text (12 becomes ``12``)
+    identifier               text, kept as it is; integers,    text (12 becomes ``12``)
+                         UUIDs
     timestamp                an instant: with a time zone      ``timestamp[us, tz=UTC]``
     number                   integers, floats, decimals        float64; NaN is a missing value
     text, boolean, date      the same                          the same
@@ -51,6 +52,11 @@ class RawColumn(Declaration):
     def arrow_type(self) -> pa.DataType:
         """What the column is stored as."""
         return ARROW_TYPES[self.kind]
+
+    @property
+    def noun(self) -> str:
+        """The kind with its article, for messages."""
+        return f"{'an' if self.kind == 'identifier' else 'a'} {self.kind}"
 
 
 class RawSource(Declaration):

@@ -90,12 +90,17 @@ def card_precision_at_k(scores: Scores, test: TestData, k: int) -> list[float]:
 
 
 def calibration_curve(
-    scores: Scores, labels: Labels, bins: int = CALIBRATION_BINS
+    scores: Scores, labels: Labels, bins: int = CALIBRATION_BINS, *, expected: bool = False
 ) -> tuple[Scores, Scores, npt.NDArray[np.int64]]:
-    """Mean score, share of positives and rows of each bin of equal mass; equal scores share a bin."""
+    """Mean score, share of positives and rows of each bin; equal scores share a bin.
+
+    Bins are of equal mass: of equally many rows or, with ``expected``, of equally many expected positives.
+    """
     order = np.argsort(scores, kind="stable")
     ranked = scores[order]
-    cuts = np.searchsorted(ranked, ranked[(np.arange(1, bins) * len(ranked)) // bins], side="left")
+    mass = np.cumsum(ranked) if expected else np.arange(1, len(ranked) + 1)
+    firsts = np.searchsorted(mass, np.arange(1, bins) * mass[-1] / bins, side="right")
+    cuts = np.searchsorted(ranked, ranked[np.minimum(firsts, len(ranked) - 1)], side="left")
     starts = np.unique(np.concatenate([[0], cuts]))
     counts = np.diff(np.append(starts, len(ranked)))
     mean_score = np.add.reduceat(ranked, starts) / counts

@@ -94,16 +94,27 @@ def _precision_recall(axes: Any, scores: Scores, test: TestData, baselines: Mapp
 
 
 def _calibration(axes: Any, scores: Scores, test: TestData) -> None:  # noqa: ANN401
-    predicted, observed, counts = calibration_curve(scores, test.labels)
+    # Bins of equal mass would hold no positive at all where these are rare.
+    bins = int(np.clip(test.labels.sum() // 8, 3, 15))
+    predicted, observed, counts = calibration_curve(scores, test.labels, bins, expected=True)
+    spread = np.sqrt(observed * (1 - observed) / counts)
     floor = max(min(predicted[predicted > 0].min(), 1.0), 1e-6) if (predicted > 0).any() else 1e-6
     low = 10 ** np.floor(np.log10(floor))
     axes.plot([low, 1], [low, 1], "--", color=GREY, lw=1.2, label="perfect")
     # A share of zero has no place on a logarithmic axis: it is drawn on the edge.
-    axes.plot(
-        np.maximum(predicted, low), np.maximum(observed, low), "o-", color=BLUE, lw=1.6, ms=6, label="model"
+    axes.errorbar(
+        np.maximum(predicted, low),
+        np.maximum(observed, low),
+        yerr=spread,
+        fmt="o-",
+        color=BLUE,
+        lw=1.6,
+        ms=6,
+        capsize=3,
+        label="model, ± its standard error",
     )
     axes.set(
-        title=f"Calibration ({len(counts)} bins of about {int(np.median(counts)):,} rows)",
+        title=f"Calibration ({len(counts)} bins of equally many expected positives)",
         xlabel="Mean predicted probability",
         ylabel="Observed share of positives",
         xscale="log",

@@ -130,7 +130,8 @@ class FinishedRun:
             return folder / MODEL_FOLDER
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        self._client.download_artifacts(self.run_id, MODEL_FOLDER, str(folder))
+        if MODEL_FOLDER in {item.path for item in self._client.list_artifacts(self.run_id)}:
+            self._client.download_artifacts(self.run_id, MODEL_FOLDER, str(folder))
         if (found := files_digest(folder / MODEL_FOLDER)) != expected:
             wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
             raise ArtifactTamperedError(

@@ -48,7 +48,9 @@ class Checks:
             passed=outcome.passed,
             severity=dg.AssetCheckSeverity[outcome.severity],
             description=outcome.description,
-            metadata={key: _shown(value) for key, value in outcome.metadata.items()},
+            metadata={
+                key: _shown(value) for key, value in outcome.metadata.items() if value not in ({}, [], ())
+            },
         )
 
 
@@ -59,6 +61,10 @@ def _shown(value: object) -> dg.MetadataValue[Any]:
         return dg.MetadataValue.int(value)
     if isinstance(value, float):
         return dg.MetadataValue.float(value)
+    if isinstance(value, dict) and not any(isinstance(cell, dict | list | tuple) for cell in value.values()):
+        return dg.MetadataValue.md(
+            "\n".join(["| | |", "|---|---:|", *(f"| {a} | {b} |" for a, b in value.items())])
+        )
     if isinstance(value, dict | list | tuple):
         return dg.MetadataValue.json(list(value) if isinstance(value, tuple) else value)
     return dg.MetadataValue.text(str(value))

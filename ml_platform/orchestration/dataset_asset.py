@@ -13,7 +13,7 @@ from ml_platform.orchestration.conditions import when_missing
 from ml_platform.orchestration.naming import Materialized, asset_key, common, declaration_version
 from ml_platform.orchestration.nodes import READS
 from ml_platform.orchestration.recording import Recording
-from ml_platform.orchestration.view_usage import column_lineage
+from ml_platform.orchestration.view_usage import column_descriptions, column_lineage
 from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import UseCase
 from ml_platform.warehouse.base import Warehouse
@@ -64,6 +64,8 @@ def dataset_asset(use_case: UseCase) -> dg.AssetsDefinition:
             progress=context.log.info,
         )
         manifest = snapshot.manifest
+        lineage = column_lineage(declared)
+        described = column_descriptions(context, lineage)
         recording.finish(key, snapshot.version, rows=manifest.rows, read_until=last)
         yield dg.MaterializeResult(
             metadata={
@@ -71,9 +73,9 @@ def dataset_asset(use_case: UseCase) -> dg.AssetsDefinition:
                 "exported": "now" if snapshot.created else "before: the content is known",
                 "positives": manifest.positives,
                 "uri": snapshot.uri,
-                "dagster/column_lineage": column_lineage(declared),
+                "dagster/column_lineage": lineage,
                 "dagster/column_schema": dg.TableSchema(
-                    [dg.TableColumn(c.name, c.type) for c in manifest.columns]
+                    [dg.TableColumn(c.name, c.type, described.get(c.name)) for c in manifest.columns]
                 ),
             }
         )

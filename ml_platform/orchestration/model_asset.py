@@ -124,16 +124,21 @@ def _facts(found: Candidate) -> dict[str, Any]:
         "test window": f"{test_start:%Y-%m-%d} to {test_end:%Y-%m-%d}",
         "run_id": found.run_id,
         "candidate version": found.model_version,
-        "metrics": dg.MetadataValue.json(dict(found.metrics)),
-        "spread over folds": dg.MetadataValue.json(found.report["spread"]),
-        "baselines": dg.MetadataValue.json({name: dict(values) for name, values in found.baselines.items()}),
+        "evaluation": dg.MetadataValue.json(
+            {
+                "metrics": dict(found.metrics),
+                "spread over folds": found.report["spread"],
+                "baselines": {name: dict(values) for name, values in found.baselines.items()},
+            }
+        ),
         **{name: float(value) for name, value in found.metrics.items()},
     }
 
 
 def _table(found: Candidate) -> str:
     """The model's metrics beside its baselines', as Markdown."""
-    columns = {"model": found.metrics, **found.baselines}
+    spread = {name: figures["std"] for name, figures in found.report["spread"].items()}
+    columns = {"model": found.metrics, "± folds": spread, **found.baselines}
     lines = ["| metric | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
     for name in found.metrics:
         cells = [f"{figures[name]:.4f}" if name in figures else "" for figures in columns.values()]

@@ -18,7 +18,7 @@ from ml_platform.orchestration.checks import Checks
 from ml_platform.orchestration.conditions import when_stale
 from ml_platform.orchestration.naming import DAILY, Materialized, asset_key, common, declaration_version
 from ml_platform.orchestration.recording import Recording
-from ml_platform.orchestration.view_usage import used_by
+from ml_platform.orchestration.view_usage import column_descriptions, used_by
 from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import FeatureView, UseCase
 from ml_platform.warehouse.base import Warehouse
@@ -71,10 +71,9 @@ def online_asset(
         code_version=declaration_version(view, place, leave_out={"owner", "description", "guard"}),
         description=view.description or f"The newest row of each entity of {view.relation}.",
         metadata={
-            "entity": list(view.entity),
-            "features": list(view.features),
+            "entity": ", ".join(view.entity),
             "used by": used_by(consumers(view, use_cases)),
-            "time to live": str(view.ttl) if view.ttl else "for ever",
+            "time to live": str(view.ttl).removesuffix(", 0:00:00") if view.ttl else "for ever",
         },
         check_specs=checks.specs,
         freshness_policy=DAILY,
@@ -120,7 +119,7 @@ def online_asset(
             )
         compared = parity(view, warehouse, online_store)
         recording.finish(key, recording.derived_version(key, None))
-        yield dg.MaterializeResult(metadata={**_facts(done), **_columns(view, source, online_store)})
+        yield dg.MaterializeResult(metadata={**_facts(done), **_columns(context, view, source, online_store)})
         yield from checks.results([*_accepted((needed, *done.checks), config.override), compared])
 
     return sync
@@ -169,7 +168,7 @@ def _facts(done: SyncResult) -> dict[str, float | int | str]:
         "rows deleted": done.deleted,
         "rows unchanged": done.unchanged,
         "bytes": done.bytes,
-        "rows a second": done.rows_per_second,
+        "rows a second": round(done.rows_per_second),
         "staleness before (s)": done.staleness_before,
         "staleness after (s)": done.staleness_after,
         "plan": done.plan,
@@ -178,14 +177,18 @@ def _facts(done: SyncResult) -> dict[str, float | int | str]:
 
 
 def _columns(
-    view: FeatureView, source: dg.AssetKey, store: OnlineStore
+    context: dg.AssetExecutionContext, view: FeatureView, source: dg.AssetKey, store: OnlineStore
 ) -> dict[str, dg.TableSchema | dg.TableColumnLineage]:
     """What is online now, and the columns that it comes from."""
     table = store.record(view.name).serving
     columns = (*table.keys, *table.features) if table else ()
+    lineage = dg.TableColumnLineage(
+        {c.name: [dg.TableColumnDep(asset_key=source, column_name=c.name)] for c in columns}
+    )
+    described = column_descriptions(context, lineage)
     return {
-        "dagster/column_schema": dg.TableSchema([dg.TableColumn(c.name, c.kind) for c in columns]),
-        "dagster/column_lineage": dg.TableColumnLineage(
-            {c.name: [dg.TableColumnDep(asset_key=source, column_name=c.name)] for c in columns}
+        "dagster/column_schema": dg.TableSchema(
+            [dg.TableColumn(c.name, c.kind, described.get(c.name)) for c in columns]
         ),
+        "dagster/column_lineage": lineage,
     }

@@ -10,11 +10,13 @@ from ml_platform.ingestion.checks import duplicates_outcome, landing_outcome, qu
 from ml_platform.ingestion.landing import fingerprint
 from ml_platform.ingestion.load import load_days
 from ml_platform.ingestion.source import RawSource
+from ml_platform.models.versions import code_version
 from ml_platform.orchestration.calendar import DAYS
 from ml_platform.orchestration.checks import Checks
 from ml_platform.orchestration.naming import DAILY, Materialized, asset_key
 from ml_platform.orchestration.nodes import OUTSIDE
 from ml_platform.orchestration.recording import Recording
+from ml_platform.orchestration.staleness import digest
 from ml_platform.warehouse.base import Warehouse
 
 __all__ = ["fingerprints", "raw_asset"]
@@ -59,7 +61,7 @@ def raw_asset(source: RawSource, folder: Sequence[RawSource] = ()) -> dg.AssetsD
         key=key,
         partitions_def=DAYS,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        code_version=source.schema.to_string(),
+        code_version=_recipe(source),
         description=source.description,
         metadata={
             "dagster/relation_identifier": source.relation,
@@ -101,6 +103,15 @@ def raw_asset(source: RawSource, folder: Sequence[RawSource] = ()) -> dg.AssetsD
         return dg.MaterializeResult(check_results=checks.results(outcomes))
 
     return load
+
+
+def _recipe(source: RawSource) -> str:
+    """Everything beside the files that decides which rows are loaded: columns, and rules."""
+    columns = [(name, c.kind, c.nullable, c.required) for name, c in source.columns.items()]
+    rules = code_version(source.row_schema) if source.row_schema else ""
+    return digest(columns, source.day_of, source.unique, source.unique_within, source.naive_is_utc, rules)[
+        :16
+    ]
 
 
 def _column_schema(source: RawSource) -> dg.TableSchema:

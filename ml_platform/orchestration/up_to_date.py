@@ -53,9 +53,9 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed: neither a step nor a blocking check."""
+        """Whether nothing failed: neither a step nor a check, warnings apart."""
         return not self.failed and not any(
-            c.blocking and not c.passed and c.severity == dg.AssetCheckSeverity.ERROR for c in self.checks
+            not c.passed and c.severity == dg.AssetCheckSeverity.ERROR for c in self.checks
         )
 
 

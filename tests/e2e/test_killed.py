@@ -14,8 +14,8 @@ from support.project import Project, state_of
 KILLS = int(os.environ.get("KILLS", "2"))
 """How often each update is killed; more finds more."""
 SEED = int(os.environ.get("KILLS_SEED", "0"))
-STEPS = 13
-"""Of a first update; a later attempt has those left that were not finished before."""
+STEPS, STEPS_OF_A_DAY = 13, 8
+"""Of a first update, and at least of one of a new day; a later attempt has those left that were not finished before."""
 
 
 @pytest.fixture(scope="module")
@@ -23,20 +23,20 @@ def killed(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Proj
     return Project(tmp_path_factory.mktemp("killed") / "home", finished.landing)
 
 
-def run_and_kill(project: Project, moments: random.Random) -> int:
+def run_and_kill(project: Project, moments: random.Random, steps: int) -> int:
     """Kill updates, each with all that it started, within a random step; then let one end.
 
     Returns:
         How many were at work when they were killed.
     """
-    left, at_work = STEPS, 0
+    left, at_work = steps, 0
     for _ in range(KILLS):
         process = project.start("run")
         assert process.stdout is not None
-        for _ in range(moments.randrange(left)):
+        for _ in range(moments.randrange(max(left, 1))):
             left -= process.stdout.readline().startswith("  ✓")
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=moments.uniform(0, 8))
+            process.wait(timeout=moments.uniform(0, steps / 2))
         at_work += process.poll() is None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -51,7 +51,7 @@ def differences(one: Path, other: Path) -> dict[str, object]:
 
 
 def test_a_first_update_that_was_killed(finished: Finished, killed: Project) -> None:
-    assert run_and_kill(killed, random.Random(SEED))
+    assert run_and_kill(killed, random.Random(SEED), STEPS)
     assert not differences(finished.project.home, killed.home)
     assert "Everything is up to date" in killed("run").stdout
 
@@ -59,5 +59,5 @@ def test_a_first_update_that_was_killed(finished: Finished, killed: Project) -> 
 def test_a_new_day_that_was_killed(finished: Finished, killed: Project) -> None:
     finished.project("simulate", "--days", "1")
     finished.project("run")
-    assert run_and_kill(killed, random.Random(SEED + 1))
+    assert run_and_kill(killed, random.Random(SEED + 1), STEPS_OF_A_DAY)
     assert not differences(finished.project.home, killed.home)

@@ -42,7 +42,10 @@ def test_the_whole_graph_is_drawn(ui: UI, browser: Browser) -> None:
 
 def test_an_asset_says_what_it_is(ui: UI, browser: Browser) -> None:
     browser.open(f"{ui.url}/assets/card_fraud/model")
-    browser.shows("Owners", "fraud", "XGBoost", "tracked in MLflow", "Latest check results")
+    browser.shows("Owners", "fraud", "XGBoost", "tracked in MLflow", "Latest check results", "± folds")
+    assert '"auc"' not in browser.text(), "figures are a table"
+    browser.open(f"{ui.url}/assets/card_fraud/dataset")
+    browser.shows("Kilometres from the customer's place to the terminal's")
 
 
 def test_a_day_that_is_clicked_is_materialised(ui: UI, browser: Browser) -> None:

@@ -43,8 +43,10 @@ class Graph:
             "registry": self.registry,
         }
         made = online_definitions(self.use_cases, self.place)
+        described = dg.TableSchema([dg.TableColumn("n", description="How many.")])
+        relation = dg.AssetSpec(RELATION, metadata={"dagster/column_schema": described})
         return dg.Definitions.merge(
-            made, dg.Definitions(resources=resources, executor=dg.in_process_executor)
+            made, dg.Definitions([relation], resources=resources, executor=dg.in_process_executor)
         )
 
     def declare(self, *features: str) -> None:
@@ -78,11 +80,11 @@ def spec_of(definitions: dg.Definitions, key: dg.AssetKey) -> dg.AssetSpec:
 
 def test_a_view_of_two_use_cases_is_one_asset_that_says_who_reads_it(graph: Graph) -> None:
     spec = spec_of(graph.definitions(), ONLINE)
-    assert spec.metadata["used by"] == ["churn/model: n", "fraud/model: mean"]
+    assert spec.metadata["used by"] == "churn/model: n; fraud/model: mean"
     assert (spec.owners, spec.group_name) == (["team:churn", "team:fraud"], "churn")
     relation = dg.Definitions(assets=[dg.AssetSpec(RELATION)])
     noted = spec_of(say_who_uses(relation, graph.use_cases), RELATION)
-    assert noted.metadata["used by"] == ["churn/model: n", "fraud/model: mean"]
+    assert noted.metadata["used by"] == "churn/model: n; fraud/model: mean"
     dataset = dataset_asset(reading("other", graph.bench.view, "n", syncs=False))
     assert RELATION in dataset.dependency_keys
 
@@ -121,6 +123,8 @@ def test_what_a_sync_did_is_in_figures_that_the_pages_plot(graph: Graph) -> None
     event = graph.instance.get_latest_materialization_event(ONLINE)
     assert event is not None
     assert event.asset_materialization is not None
+    columns = event.asset_materialization.metadata["dagster/column_schema"].value.columns
+    assert {c.name: c.description for c in columns}["n"] == "How many.", "what its origin is described as"
     lineage = event.asset_materialization.metadata["dagster/column_lineage"].value
     assert lineage.deps_by_column["n"] == [dg.TableColumnDep(asset_key=RELATION, column_name="n")]
 

@@ -15,6 +15,7 @@ from ml_platform.orchestration.recording import Recording
 from ml_platform.orchestration.up_to_date import Report, Updater
 from ml_platform.settings import Settings
 
+ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 RAW = dg.AssetKey(["raw", "payments"])
 OTHER = dg.AssetKey(["raw", "names"])
 DAILY = {"partitions_def": DAYS, "backfill_policy": dg.BackfillPolicy.single_run(), "code_version": "1"}
@@ -27,6 +28,7 @@ class World:
         self.files = {f"2024-01-0{day}": f"content {day}" for day in range(1, 6)}
         self.unreadable: set[str] = set()
         self.gate_passes = True
+        self.bad_rows: dg.AssetCheckSeverity | None = None
         self.scored = False
         self.locked = False
         self.untrainable: set[str] = set()
@@ -42,13 +44,16 @@ class World:
     def definitions(self) -> dg.Definitions:
         external = {RAW: self.files.get}
 
-        @dg.asset(key=RAW, **DAILY)
+        @dg.asset(key=RAW, check_specs=[dg.AssetCheckSpec("rows", asset=RAW)], **DAILY)
         def raw(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             recording = Recording(context, external)
             self._read(recording.days)
             self.built.append(("raw", recording.days))
             recording.finish(RAW, {day: self.files.get(day, "").upper() for day in recording.days})
-            return dg.MaterializeResult()
+            rows = dg.AssetCheckResult(
+                check_name="rows", passed=not self.bad_rows, severity=self.bad_rows or ERROR
+            )
+            return dg.MaterializeResult(check_results=[rows])
 
         @dg.asset(key=OTHER, partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
         def other(context: dg.AssetExecutionContext) -> None:
@@ -240,6 +245,16 @@ def test_a_lock_that_is_not_given_back_is_waited_for_once(world: World, instance
     report = world.update(instance)
     assert [name for name, _ in world.built] == ["locked"]
     assert report.stopped == report.failed[RAW] == "the warehouse is held by a notebook"
+
+
+def test_a_failed_check_that_blocks_nothing_is_a_failure_unless_it_warns(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    world.bad_rows = ERROR
+    assert not world.update(instance).ok
+    assert "model" in {name for name, _ in world.built}
+    world.bad_rows, world.files["2024-01-01"] = WARN, "corrected"
+    assert world.update(instance).ok
 
 
 def test_a_failed_blocking_check_stops_what_lies_behind(world: World, instance: dg.DagsterInstance) -> None:

@@ -19,11 +19,11 @@ def test_there_are_four_and_only_payments_is_required() -> None:
 
 def test_payments_alone_with_integer_ids_are_enough(place) -> None:
     seen = pa.array(
-        [datetime(2018, 7, 25, hour, tzinfo=UTC) for hour in (1, 2, 3)], pa.timestamp("ns", tz="UTC")
+        [datetime(2018, 7, 25, hour, tzinfo=UTC) for hour in (1, 2, 3, 4)], pa.timestamp("ns", tz="UTC")
     )
     table = pa.table({
-        "payment_id": [1, 2, 3], "occurred_at": seen, "customer_id": pa.array([7, 7, 8], pa.int32()),
-        "terminal_id": [5, 5, 5], "amount": pa.array([0, 12, -3]), "merchant": ["ignored"] * 3,
+        "payment_id": [1, 2, 3, 4], "occurred_at": seen, "customer_id": pa.array([7, 7, 8, 8], pa.int32()),
+        "terminal_id": [5, 5, 5, 5], "amount": pa.array([0, 12, -3, 1e39]), "merchant": ["ignored"] * 4,
     })  # fmt: skip
     pq.write_table(table, place.path(DAY, "part-0.parquet", PAYMENTS))
     for source in SOURCES:
@@ -32,7 +32,7 @@ def test_payments_alone_with_integer_ids_are_enough(place) -> None:
         ("1", "7", "5", 0.0),
         ("2", "7", "5", 12.0),
     ]
-    assert place.quarantine("reason") == [("amount is negative: -3.0",)]
+    assert place.quarantine("reason") == [("amount is negative: -3.0",), ("amount is above 1e15: 1e+39",)]
     for source in (CUSTOMERS, TERMINALS, FRAUD_REPORTS):
         assert place.rows("*", source) == []
         assert place.warehouse.columns(source.relation)["day"] == pa.date32()

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import uuid
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -106,6 +107,15 @@ def test_text_identifiers_are_kept_as_they_are(place) -> None:
     place.drop(DAY, "a.csv", "id,seen,amount\n" + lines)
     place.load(DAY)
     assert place.rows() == sorted(rows)
+
+
+def test_uuids_are_text(place) -> None:
+    named = uuid.UUID(int=7)
+    seen = pa.array([ROWS[0][1]], pa.timestamp("us", tz="UTC"))
+    table = pa.table({"id": pa.array([named.bytes], pa.uuid()), "seen": seen, "amount": [1]})
+    pq.write_table(table, place.path(DAY, "a.parquet"))
+    place.load(DAY)
+    assert place.rows() == [str(named)]
 
 
 def test_large_integer_identifiers_lose_no_digit(place) -> None:

@@ -40,7 +40,7 @@ def test_files_are_ordered_and_unfinished_ones_ignored(place, things) -> None:
 
 def test_odd_things_are_named_and_do_no_harm(place, things) -> None:
     place.drop(DAY, "good.csv", b"x")
-    for day in ("20200101", "2020-02-30", "2020-1-1", "yesterday", "2020-W01-1"):
+    for day in ("20200101", "2020-02-30", "2020-1-1", "yesterday", "2020-W01-1", "9999-12-31", "0020-01-01"):
         place.drop(day, "a.csv", b"x")
     place.drop(DAY, "table.xlsx", b"x")
     place.drop(DAY, "_SUCCESS", b"")
@@ -48,15 +48,16 @@ def test_odd_things_are_named_and_do_no_harm(place, things) -> None:
     (place.landing / "thingz").mkdir()
     assert landing_days(place.landing, [things]) == [DAY]
     found = oddities(place.landing, [things])
-    assert len(found) == 8
+    assert len(found) == 10
     assert {text.split(":")[0] for text in found} == {
         "things/20200101", "things/2020-02-30", "things/2020-1-1", "things/yesterday", "things/2020-W01-1",
+        "things/9999-12-31", "things/0020-01-01",
         "things/2020-01-01/table.xlsx", "things/stray.csv", "thingz",
     }  # fmt: skip
     outcome = landing_outcome(place.landing, [things])
     assert not outcome.passed
     assert outcome.severity == "WARN"
-    assert outcome.metadata["number"] == 8
+    assert outcome.metadata["number"] == 10
 
 
 def test_a_day_without_a_required_source_is_odd(place, things) -> None:
@@ -86,6 +87,15 @@ def test_a_fingerprint_is_of_content(place, things) -> None:
     place.path(DAY, "b.csv").unlink()
     place.drop(DAY, "b.jsonl", b"one")
     assert fingerprint(place.landing, things, DAY) != first
+
+
+def test_a_file_that_cannot_be_read_stops_no_other_day(place, things) -> None:
+    place.path(DAY, "a.csv").symlink_to("/proc/self/mem")  # whose first byte nobody can read
+    found = fingerprint(place.landing, things, DAY)
+    assert found
+    place.path(DAY, "a.csv").unlink()
+    place.drop(DAY, "a.csv", b"x")
+    assert fingerprint(place.landing, things, DAY) != found
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ BAD_CSV = {
     "b,,1,": "seen is missing",
     "b,2020-02-29T00:00:00,1,": "seen has no time zone",
     "b,2020-02-30T00:00:00Z,1,": "seen is not a timestamp",
+    "b,9999-12-31T23:59:59-01:00,1,": "seen is not a timestamp",
     "b,29.02.2020 10:00+00:00,1,": "seen is not a timestamp",
     "b,2020-03-01T00:00:00Z,1,": "seen is not on the folder's day 2020-02-29: 2020-03-01 00:00:00+00:00",
     "b,2020-02-29T00:00:00+01:00,1,": "seen is not on the folder's day 2020-02-29: 2020-02-28 23:00:00+00:00",
@@ -29,9 +30,9 @@ BAD_CSV = {
 BAD_JSON = {
     '{"id": null, "seen": "2020-02-29T00:00:00Z", "amount": 1}': "id is missing",
     '{"seen": "2020-02-29T00:00:00Z", "amount": 1}': "id is missing",
-    '{"id": 1.5, "seen": "2020-02-29T00:00:00Z", "amount": 1}': "id is not a identifier",
-    '{"id": true, "seen": "2020-02-29T00:00:00Z", "amount": 1}': "id is not a identifier",
-    '{"id": "\\ud800", "seen": "2020-02-29T00:00:00Z", "amount": 1}': "id is not a identifier",
+    '{"id": 1.5, "seen": "2020-02-29T00:00:00Z", "amount": 1}': "id is not an identifier",
+    '{"id": true, "seen": "2020-02-29T00:00:00Z", "amount": 1}': "id is not an identifier",
+    '{"id": "\\ud800", "seen": "2020-02-29T00:00:00Z", "amount": 1}': "id is not an identifier",
     '{"id": "b", "seen": 1582934400, "amount": 1}': "seen is not a timestamp",
     '{"id": "b", "seen": "2020-02-29T00:00:00", "amount": 1}': "seen has no time zone",
     '{"id": "b", "seen": "2020-02-29T00:00:00Z", "amount": "1"}': "amount is not a number",
@@ -104,6 +105,21 @@ def test_bad_rows_of_parquet(place) -> None:
     assert [(number, reason) for _, number, reason in place.quarantine()] == [
         (2, "id is missing"), (3, "amount is missing"),
         (4, "amount is negative: -1.0"), (5, "amount is not finite: inf"),
+    ]  # fmt: skip
+
+
+def test_times_that_python_cannot_name(place) -> None:
+    import pyarrow.parquet as pq
+
+    seen = pa.array(
+        [-(2**62), 2**62, 1582934400 * 1000**2, 1582934400 * 1000**2], pa.timestamp("us", tz="Mars/Base")
+    )
+    table = pa.table({"id": ["a", "b", "c", "d"], "seen": seen, "amount": [1.0, 1.0, 1.0, -1.0]})
+    pq.write_table(table, place.path(DAY, "a.parquet"))
+    place.load(DAY)
+    assert place.rows() == ["c"]
+    assert [reason for _, _, reason in place.quarantine()] == [
+        "seen is not a timestamp", "seen is not a timestamp", "amount is negative: -1.0",
     ]  # fmt: skip
 
 

@@ -35,6 +35,7 @@ def json_lines(**values: str) -> str:
 
 
 NAIVE = pa.array([datetime(2020, 1, 1)] * 1000, pa.timestamp("ns"))  # noqa: DTZ001 (it lacks a zone on purpose)
+NOT_UTF8 = pa.array([b"\xff"] * 1000).view(pa.string())
 MISTYPED = {
     "no amount.parquet": (parquet(amount=None), "amount is missing; expected id, seen, amount"),
     "text amount.parquet": (parquet(amount=pa.array(["1.0"] * 1000)), "amount.*a number, found type string"),
@@ -52,7 +53,7 @@ MISTYPED = {
     "no time.csv": (HEADER + "x,yesterday,1\n", "seen should hold a timestamp.*'yesterday'"),
     "no amount.jsonl": (json_lines(amount="") * 2, "amount is missing"),
     "text amount.jsonl": (json_lines(amount='"1.5"') * 2, "amount should hold a number.*'1.5'"),
-    "float id.jsonl": (json_lines(id="1.0") * 2, "id should hold a identifier.*1.0"),
+    "float id.jsonl": (json_lines(id="1.0") * 2, "id should hold an identifier.*1.0"),
     "naive.jsonl": (json_lines(seen='"2020-01-01T10:00:00"') * 2, "time zone"),
     "epoch.jsonl": (json_lines(seen="1577836800") * 2, "seen should hold a timestamp.*1577836800"),
 }  # fmt: skip
@@ -63,6 +64,8 @@ UNREADABLE = {
     "text.parquet": (b"id,seen,amount\n", "cannot be read as its name says"),
     "cut.parquet": (parquet()[:-100], "cannot be read as its name says"),
     "damaged.parquet": (parquet()[:4] + b"\xff" * 300 + parquet()[304:], "cannot be read as its name says"),
+    "not utf-8.parquet": (parquet(id=NOT_UTF8), "Invalid UTF8"),
+    "damaged.jsonl.gz": (gzip.compress(b"")[:10] + b"\xff" * 100, "cannot be read as its name says"),
     "not gzip.csv.gz": (GOOD.encode(), "cannot be read as its name says"),
     "cut.csv.gz": (gzip.compress((GOOD * 1000).encode())[:-20], "cannot be read as its name says"),
     "cut.jsonl.gz": (gzip.compress((json_lines() * 1000).encode())[:-20], "cannot be read as its name says"),
