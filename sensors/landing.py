@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
@@ -50,13 +51,13 @@ def landing_sensor(platform: Platform) -> dg.SensorDefinition:
         if at_work := context.instance.get_runs(loading, limit=1):
             return dg.SkipReason(f"run {at_work[0].run_id} is loading")
         stale = _stale(platform, context.instance)
-        files = {day: digest(sorted(inputs.values())) for day, inputs in stale.items()}
+        files = {day: found.files for day, found in stale.items()}
         asked: Asked = {day: (was[0], was[1]) for day, was in json.loads(context.cursor or "{}").items()}
         order = calendar(context.instance)
         requests = []
         for days in next_ranges(files, asked, order):
             asked |= {day: (files[day], len(days)) for day in days}
-            requests.append(_request(days, sorted({key for day in days for key in stale[day]})))
+            requests.append(_request(days, sorted({key for day in days for key in stale[day].assets})))
         asked = {day: was for day, was in asked.items() if day in files}
         if not requests:
             waiting = f"{len(files)} days could not be loaded and wait for other files"
@@ -89,17 +90,30 @@ def next_ranges(files: Mapping[str, str], asked: Asked, order: Sequence[str]) ->
             yield from (together[i : i + half] for i in range(0, len(together), half))
 
 
-def _stale(platform: Platform, instance: dg.DagsterInstance) -> dict[str, dict[dg.AssetKey, str]]:
-    """Stale day to its raw assets and what each would be made from."""
+class _Stale(NamedTuple):
+    """The raw assets of a day that are stale, and a digest of all the day's files.
+
+    Of all, since those that could be loaded are stale no more after an attempt, and the day is to be as it was.
+    """
+
+    assets: list[dg.AssetKey]
+    files: str
+
+
+def _stale(platform: Platform, instance: dg.DagsterInstance) -> dict[str, _Stale]:
+    """The days that are to be loaded."""
     externals = platform.externals
     definitions = list(platform.definitions.resolve_asset_graph().assets_defs)
     nodes = {key: node for key, node in nodes_of(definitions, externals).items() if key in externals}
     state = Staleness(nodes, Ledger(instance), calendar(instance))
-    found: dict[str, dict[dg.AssetKey, str]] = {}
-    for key, days in sorted(state.stale.items()):
-        for day in sorted(day for day in days if day is not None):
-            found.setdefault(day, {})[key] = state.inputs(key, day)
-    return found
+    days = sorted({day for of_asset in state.stale.values() for day in of_asset if day is not None})
+    return {
+        day: _Stale(
+            [key for key in sorted(nodes) if day in state.stale.get(key, ())],
+            digest([state.inputs(key, day) for key in sorted(nodes)]),
+        )
+        for day in days
+    }
 
 
 def _request(days: Sequence[str], keys: Sequence[dg.AssetKey]) -> dg.RunRequest:

@@ -95,7 +95,7 @@ def test_a_notebook_that_never_closes_the_warehouse_is_named(finished: Finished)
     said = done.stdout + done.stderr
     assert done.returncode == 1
     assert f"PID {holder.pid}, and was for 2 s; close that program's connection" in said
-    assert "raw/payments failed" in said
+    assert "raw/payments, raw/terminals failed" in said
     assert "stopped" in said
     assert "Traceback" not in said
     project("run")

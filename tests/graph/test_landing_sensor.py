@@ -1,0 +1,49 @@
+"""The sensor that has landed days loaded."""
+
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+
+from assets.raw.sources import SOURCES
+from ml_platform.orchestration.calendar import extend_calendar
+from ml_platform.orchestration.platform import Platform
+from ml_platform.orchestration.raw import raw_asset
+from ml_platform.settings import Settings
+from ml_platform.warehouse.duckdb import DuckDBWarehouse
+from sensors.landing import landing_sensor
+
+DAY = "2031-01-01"
+
+
+def test_a_day_with_a_broken_file_is_tried_once_and_again_when_its_files_change(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    resources = {"warehouse": DuckDBWarehouse(settings.warehouse_path), "landing": settings.landing_path}
+    definitions = dg.Definitions(assets=[raw_asset(source) for source in SOURCES], resources=resources)
+    sensor = landing_sensor(Platform(settings, [], SOURCES, {}, lambda: definitions))
+    file = settings.landing_path / "payments" / DAY / "a.csv"
+    file.parent.mkdir(parents=True)
+    with dg.DagsterInstance.ephemeral() as instance:
+        extend_calendar(instance, [date.fromisoformat(DAY)])
+        cursor, tried = None, []
+        for content in (
+            "broken",
+            None,
+            None,
+            "payment_id,occurred_at,customer_id,terminal_id,amount\n",
+            None,
+        ):
+            if content:
+                file.write_text(content)
+            result = sensor(dg.build_sensor_context(instance, cursor))
+            assert isinstance(result, dg.SensorResult)
+            cursor = result.cursor
+            for request in result.run_requests or ():
+                done = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+                    instance=instance,
+                    asset_selection=request.asset_selection,
+                    partition_key=request.partition_key,
+                    raise_on_error=False,
+                )
+                tried.append((len(request.asset_selection or ()), done.success))
+    assert tried == [(4, False), (1, True)]
