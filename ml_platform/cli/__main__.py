@@ -1,5 +1,5 @@
 """``python -m ml_platform.cli`` is ``ml-platform``."""
 
-from ml_platform.cli.main import main
+from ml_platform.cli.main import console
 
-main()
+console()

@@ -54,5 +54,5 @@ def _row(state: AssetState) -> tuple[str, ...]:
         (state.materialized_at or "     never")[5:16].replace("T", " "),
         f"[{_COLOURS.get(state.freshness, 'dim')}]{state.freshness}[/]",
         f"[green]{state.checks_passed} ✓[/]{failed}",
-        f"[yellow]{state.stale}[/]" if state.stale else "current",
+        f"[yellow]{state.stale}[/]" if state.stale else "ok",
     )

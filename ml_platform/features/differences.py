@@ -2,11 +2,9 @@
 
 import contextlib
 import datetime as dt
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,7 +34,6 @@ class Spool:
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
-
         self.bytes = 0
 
     def open(self, rows: pa.Schema, entity: tuple[str, ...], scheme: str) -> None:
@@ -46,9 +43,7 @@ class Spool:
         shipped = [field for field in rows if field.name != "_mark"]
         self.changes = self._stack.enter_context(RowFile(pa.schema([*shipped, version])))
         self.deletes = self._stack.enter_context(RowFile(pa.schema([*keys, version])))
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ml-platform-")))
-        self.state_path = folder / "state.arrow"
-        self.state = self._stack.enter_context(RowFile.named(state_schema(keys, scheme), self.state_path))
+        self.state = self._stack.enter_context(RowFile(state_schema(keys, scheme)))
 
     def finish(self) -> None:
         """Make what was added readable."""

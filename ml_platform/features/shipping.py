@@ -76,7 +76,9 @@ class Shipping:
         """
         if self._paused():
             return False
-        self._states.write(state_key(self._store.name, self._view.name, self._id), self._spool.state_path)
+        self._states.write(
+            state_key(self._store.name, self._view.name, self._id), self._spool.state.rewound()
+        )
         apply_plan(self._store, self._plan)
         for _ in range(ATTEMPTS):
             self._mark = self._store.mark()

@@ -12,7 +12,6 @@ content; the next sync ships them again, and knows which version it must exceed.
 import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -74,23 +73,17 @@ def scheme_of(schema: pa.Schema) -> str:
 class RowFile:
     """Rows on their way through a temporary file, in bounded memory.
 
-    The file has no name, so that nothing is left behind when the process is killed; :meth:`named` makes one
-    that has.
+    The file has no name, so that nothing is left behind when the process is killed.
     """
 
-    def __init__(self, schema: pa.Schema, file: BinaryIO | None = None) -> None:
+    def __init__(self, schema: pa.Schema) -> None:
         self.rows = 0
         self.bytes = 0
-        self._file: BinaryIO = file or tempfile.TemporaryFile(prefix="ml-platform-")  # noqa: SIM115 (it lives as long as this)
+        self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as this)
         self._schema = schema
         self._writer = pa.ipc.new_stream(self._file, schema)
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
-
-    @classmethod
-    def named(cls, schema: pa.Schema, path: Path) -> "RowFile":
-        """A file of rows at ``path``."""
-        return cls(schema, path.open("w+b"))
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Append rows; small batches are joined, so that what is written has batches of a useful size."""
@@ -111,8 +104,12 @@ class RowFile:
 
     def read(self) -> Iterator[pa.RecordBatch]:
         """The rows, from the beginning; after :meth:`finish`."""
+        yield from pa.ipc.open_stream(self.rewound())
+
+    def rewound(self) -> BinaryIO:
+        """The file of an Arrow stream, at its beginning; after :meth:`finish`."""
         self._file.seek(0)
-        yield from pa.ipc.open_stream(self._file)
+        return self._file
 
     def _flush(self) -> None:
         if len(self._pending) == 1:

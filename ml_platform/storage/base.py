@@ -40,13 +40,18 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def write(
-        self, key: str, content: bytes | Path, *, if_generation: str | None = None, if_absent: bool = False
+        self,
+        key: str,
+        content: bytes | Path | BinaryIO,
+        *,
+        if_generation: str | None = None,
+        if_absent: bool = False,
     ) -> str:
-        """Write an object (bytes, or the file at a path) and return its generation.
+        """Write an object and return its generation.
 
         Args:
             key: where to.
-            content: what, or the local file that holds it.
+            content: what; or the local file that holds it, by its path, or open at the place to begin.
             if_generation: write only if the object's generation is still this one.
             if_absent: write only if there is no such object.
 

@@ -62,7 +62,12 @@ class FolderStore(ObjectStore):
             return file.read(), _generation(os.fstat(file.fileno()))
 
     def write(
-        self, key: str, content: bytes | Path, *, if_generation: str | None = None, if_absent: bool = False
+        self,
+        key: str,
+        content: bytes | Path | BinaryIO,
+        *,
+        if_generation: str | None = None,
+        if_absent: bool = False,
     ) -> str:
         """Write an object and return its generation; see the contract.
 
@@ -169,12 +174,14 @@ class FolderStore(ObjectStore):
             Path(file.name).unlink(missing_ok=True)
 
 
-def _fill(file: BinaryIO, content: bytes | Path) -> None:
+def _fill(file: BinaryIO, content: bytes | Path | BinaryIO) -> None:
     if isinstance(content, bytes):
         file.write(content)
-    else:
+    elif isinstance(content, Path):
         with content.open("rb") as source:
             shutil.copyfileobj(source, file, 1 << 20)
+    else:
+        shutil.copyfileobj(content, file, 1 << 20)
     file.flush()
     os.fsync(file.fileno())
 

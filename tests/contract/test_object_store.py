@@ -1,5 +1,6 @@
 """The contract of an object store, run on every backend."""
 
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,6 +33,14 @@ def test_a_file_is_written_by_its_path(store: ObjectStore, tmp_path: Path) -> No
     store.write("big", source)
     assert store.read("big")[0] == source.read_bytes()
     assert source.exists()
+
+
+def test_an_open_file_is_written_from_where_it_stands(store: ObjectStore) -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(b"head and body")
+        file.seek(5)
+        store.write("rest", file)
+    assert store.read("rest")[0] == b"and body"
 
 
 def test_an_empty_object_is_an_object(store: ObjectStore) -> None:
