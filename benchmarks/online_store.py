@@ -158,6 +158,8 @@ def main() -> None:
     parser.add_argument("--feast-cassandra", type=int, default=2_000, help="entities for Feast on Cassandra")
     parser.add_argument("--store", choices=["sqlite", "cassandra"], help="only this one")
     options = parser.parse_args()
+    if options.large <= options.entities:
+        parser.error("--large must be more than --entities: peak memory is compared")
     feast = feast_python()
     with tempfile.TemporaryDirectory() as name:
         if options.store != "cassandra":

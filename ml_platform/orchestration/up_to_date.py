@@ -53,10 +53,9 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed: neither a step nor a check, warnings apart."""
-        return not self.failed and not any(
-            not c.passed and c.severity == dg.AssetCheckSeverity.ERROR for c in self.checks
-        )
+        """Whether all is up to date: nothing failed (neither a step nor a check, warnings apart), nothing waits."""
+        errors = (c for c in self.checks if not c.passed and c.severity == dg.AssetCheckSeverity.ERROR)
+        return not (self.failed or self.waiting or any(errors))
 
 
 class Updater:

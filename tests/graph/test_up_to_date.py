@@ -263,6 +263,9 @@ def test_a_failed_blocking_check_stops_what_lies_behind(world: World, instance: 
     assert not report.ok
     assert "model" not in {name for name, _ in world.built}
     assert "gate" in str(report.failed) or "blocking check" in str(report.waiting)
+    world.built.clear()
+    assert not world.update(instance).ok
+    assert world.built == []
 
 
 def test_a_candidate_that_is_kept_back_does_not_stop_the_model_that_serves(
