@@ -12,21 +12,19 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks.online_store import FEATURES, VIEW, filled, peak_mb
+from benchmarks.online_data import filled
+from benchmarks.peers.measuring import FEATURES, peak_mb
 from ml_platform.features.online.sqlite import SQLiteOnlineStore
 from ml_platform.features.sync import sync_view
 from ml_platform.storage.folder import FolderStore
+from ml_platform.use_case import FeatureView
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
 __all__ = ["main"]
 
 ENTITIES = 1_000_000
 DUCKDB_MEMORY = "512MB"
-
-
-def fill(folder: Path, entities: int) -> None:
-    """Make the view's relation."""
-    filled(folder, entities)
+VIEW = FeatureView(name="customers", relation="features.customers", entity=("id",), features=FEATURES)
 
 
 def change(folder: Path) -> None:
@@ -55,9 +53,10 @@ def peaks(entities: int) -> list[float]:
     """Peaks, in MB, of a first sync and of one in which 1 % changed."""
     found = []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for work in ((fill, folder, entities), (change, folder)):
-            alone(*work)
+        folder = alone(filled, Path(name), entities)
+        for before in ((), (change,)):
+            for work in before:
+                alone(work, folder)
             shipped, peak = alone(sync, folder)
             found.append(peak)
             print(f"{entities:,} entities: {shipped:,} rows shipped, peak {peak:,.0f} MB", flush=True)
