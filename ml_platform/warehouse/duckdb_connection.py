@@ -49,6 +49,7 @@ def open_database(path: Path, lock_timeout_seconds: float) -> Iterator[Any]:
     connection = _connect(path, lock_timeout_seconds)
     try:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")  # it would be drawn over our own progress
         # A misspelt table must not be answered by a Python variable that happens to have its name.
         connection.execute("SET python_enable_replacements = false")
         yield connection
