@@ -24,9 +24,9 @@ def platform() -> "Platform":
     components = tree.get_all_components(of_type=UseCaseComponent)
 
     def load() -> dg.Definitions:
-        from ml_platform.orchestration.freshness import freshness_checks
-        from ml_platform.orchestration.online_asset import online_definitions
-        from ml_platform.orchestration.view_usage import say_who_uses
+        from ml_platform.orchestration.assets.freshness import freshness_checks
+        from ml_platform.orchestration.assets.online import online_definitions
+        from ml_platform.orchestration.assets.view_usage import say_who_uses
         from sensors import sensors_for
 
         graph = dg.Definitions.merge(

@@ -22,12 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from labelled_payments import cached
 
 from assets.card_fraud import use_case
-from ml_platform.models.baselines import fit_baselines
-from ml_platform.models.data import LabelledRows, TrainingData
+from ml_platform.models.evaluation.baselines import fit_baselines
+from ml_platform.models.evaluation.metrics import evaluate
 from ml_platform.models.frameworks.base import feature_matrix
 from ml_platform.models.frameworks.xgboost import XGBoostModel, library
-from ml_platform.models.metrics import evaluate
-from ml_platform.models.splits import folds
+from ml_platform.models.training.data import LabelledRows, TrainingData
+from ml_platform.models.training.splits import folds
 from ml_platform.use_case import Split, UseCase
 
 DATA = {

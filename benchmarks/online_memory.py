@@ -14,8 +14,8 @@ from typing import Any
 
 from benchmarks.online_data import filled
 from benchmarks.peers.measuring import FEATURES, peak_mb
-from ml_platform.features.online.sqlite import SQLiteOnlineStore
-from ml_platform.features.sync import sync_view
+from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
+from ml_platform.features.sync.run import sync_view
 from ml_platform.storage.folder import FolderStore
 from ml_platform.use_case import FeatureView
 from ml_platform.warehouse.duckdb import DuckDBWarehouse

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ml_platform.features.online.cassandra_settings import CassandraSettings
+from ml_platform.features.online.cassandra.settings import CassandraSettings
 
 __all__ = ["Settings"]
 

@@ -219,7 +219,7 @@ class Model(Declaration):
     """How a candidate is trained and judged."""
 
     train: Callable[..., Any] = Field(
-        description="`train(data, parameters, seed) -> fitted model`; see ml_platform.models.training."
+        description="`train(data, parameters, seed) -> fitted model`; see ml_platform.models.training.candidates."
     )
     framework: Literal["xgboost"] = "xgboost"
     parameters: Mapping[str, float | int | str | bool] = Field(default_factory=dict)

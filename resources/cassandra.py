@@ -21,6 +21,6 @@ class CassandraOnlineStoreResource(dg.ConfigurableResource[OnlineStore]):
 
     def create_resource(self, context: dg.InitResourceContext) -> OnlineStore:  # noqa: ARG002 (Dagster's signature)
         """The online store; it connects when it is first used."""
-        from ml_platform.features.online.cassandra import CassandraOnlineStore
+        from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
         return CassandraOnlineStore(Settings().cassandra)

@@ -8,8 +8,8 @@ from pydantic import Field
 from ml_platform.events.base import EventLog
 from ml_platform.events.local import LocalEventLog
 from ml_platform.features.online.base import OnlineStore
-from ml_platform.features.online.sqlite import SQLiteOnlineStore
-from ml_platform.models.tracking import Tracking
+from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
+from ml_platform.models.training.tracking import Tracking
 from ml_platform.monitoring.alerts.base import Alerts
 from ml_platform.monitoring.alerts.log import LogAlerts
 from ml_platform.storage.base import ObjectStore

@@ -5,8 +5,8 @@ from dagster import DagsterEventType, EventRecordsFilter
 from dagster._core.errors import DagsterAssetCheckFailedError
 
 from ml_platform.orchestration.alerting import MAY_FAIL_TAG, assets_of_step, check_alert, failure_alert
-from ml_platform.orchestration.collecting import Failure
-from ml_platform.orchestration.home import PROCESS_TAG
+from ml_platform.orchestration.local.home import PROCESS_TAG
+from ml_platform.orchestration.planning.collecting import Failure
 from ml_platform.orchestration.platform import Platform
 
 __all__ = ["check_failure_sensor", "run_failure_sensor"]

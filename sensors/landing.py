@@ -8,11 +8,11 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 
 from ml_platform.orchestration.alerting import MAY_FAIL_TAG
-from ml_platform.orchestration.calendar import calendar, extend_calendar, range_tags, ranges
-from ml_platform.orchestration.ledger import Ledger
-from ml_platform.orchestration.nodes import nodes_of
+from ml_platform.orchestration.planning.calendar import calendar, extend_calendar, range_tags, ranges
+from ml_platform.orchestration.planning.ledger import Ledger
+from ml_platform.orchestration.planning.nodes import nodes_of
+from ml_platform.orchestration.planning.staleness import Staleness, digest
 from ml_platform.orchestration.platform import Platform
-from ml_platform.orchestration.staleness import Staleness, digest
 
 __all__ = ["LANDING_TAG", "landing_sensor", "next_ranges"]
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ml_platform.models.data import TrainingData
 from ml_platform.models.frameworks.base import feature_matrix
 from ml_platform.models.frameworks.xgboost import XGBoostModel, library
+from ml_platform.models.training.data import TrainingData
 
 __all__ = ["train"]
 

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.raw.sources import PAYMENTS, SOURCES
-from ml_platform.orchestration.raw import raw_asset
+from ml_platform.orchestration.assets.raw import raw_asset
 
 
 @dg.definitions

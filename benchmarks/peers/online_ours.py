@@ -18,11 +18,11 @@ VIEW = FeatureView(name="customers", relation="features.customers", entity=("id"
 def store(name: str) -> OnlineStore:
     """A store of its own for each name."""
     if STORE == "sqlite":
-        from ml_platform.features.online.sqlite import SQLiteOnlineStore
+        from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
 
         return SQLiteOnlineStore(FOLDER / f"{name}.db")
-    from ml_platform.features.online.cassandra import CassandraOnlineStore
-    from ml_platform.features.online.cassandra_settings import CassandraSettings
+    from ml_platform.features.online.cassandra.settings import CassandraSettings
+    from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
     return CassandraOnlineStore(
         CassandraSettings(port=int(STORE), keyspace=name, replication_factor=1, read_timeout_seconds=10)
@@ -49,7 +49,7 @@ def written(name: str) -> object:
 
 def syncs(name: str) -> dict[str, Any]:
     """Seconds of a first sync, of one in which 1 % changed and of one in which nothing did."""
-    from ml_platform.features.sync import sync_view
+    from ml_platform.features.sync.run import sync_view
     from ml_platform.storage.folder import FolderStore
     from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
@@ -78,7 +78,7 @@ def syncs(name: str) -> dict[str, Any]:
 
 def query() -> dict[str, float]:
     """The warehouse's part of a sync alone: its query, streamed."""
-    from ml_platform.features.newest import source_of
+    from ml_platform.features.sync.newest import source_of
     from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
     warehouse = DuckDBWarehouse(FOLDER / "warehouse.duckdb")

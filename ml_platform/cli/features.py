@@ -15,14 +15,14 @@ from ml_platform.cli.progress import RunProgress
 from ml_platform.cli.project import load_platform
 from ml_platform.cli.summary import print_failures
 from ml_platform.errors import DataError, NotFoundError
-from ml_platform.features.describing import describe as describe_view
 from ml_platform.features.online.base import Key, OnlineStore
 from ml_platform.features.online.columns import parse_text, timestamp
 from ml_platform.features.online.records import Record
-from ml_platform.features.parity import diff as compare
-from ml_platform.orchestration.home import open_instance
-from ml_platform.orchestration.online_asset import SyncConfig
-from ml_platform.orchestration.sync_run import sync_now
+from ml_platform.features.sync.parity import diff as compare
+from ml_platform.features.views.describing import describe as describe_view
+from ml_platform.orchestration.assets.online import SyncConfig
+from ml_platform.orchestration.local.home import open_instance
+from ml_platform.orchestration.planning.sync_run import sync_now
 from ml_platform.use_case import FeatureView
 
 __all__ = ["features"]

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from ml_platform.cli.project import load_platform
 from ml_platform.errors import NotFoundError
-from ml_platform.models.releases import Registry
-from ml_platform.orchestration.champion_asset import mirror_alias
+from ml_platform.models.releases.registry import Registry
+from ml_platform.orchestration.assets.champion import mirror_alias
 from ml_platform.orchestration.platform import Platform
 from ml_platform.storage.base import ObjectStore
 

@@ -16,10 +16,10 @@ from ml_platform.cli.progress import RunProgress
 from ml_platform.cli.project import load_platform
 from ml_platform.cli.summary import print_failures, print_summary
 from ml_platform.errors import NotFoundError
-from ml_platform.orchestration.home import open_instance
-from ml_platform.orchestration.retraining import due_datasets
-from ml_platform.orchestration.run_lock import run_lock
-from ml_platform.orchestration.up_to_date import Updater
+from ml_platform.orchestration.local.home import open_instance
+from ml_platform.orchestration.local.run_lock import run_lock
+from ml_platform.orchestration.planning.retraining import due_datasets
+from ml_platform.orchestration.planning.up_to_date import Updater
 
 __all__ = ["run"]
 

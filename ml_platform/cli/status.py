@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from ml_platform.cli.project import load_platform
-from ml_platform.orchestration.home import open_instance
-from ml_platform.orchestration.state import AssetState, asset_states
+from ml_platform.orchestration.local.home import open_instance
+from ml_platform.orchestration.planning.state import AssetState, asset_states
 
 __all__ = ["status"]
 

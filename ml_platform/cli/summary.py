@@ -8,9 +8,9 @@ import dagster as dg
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from ml_platform.orchestration.ledger import Built
+from ml_platform.orchestration.planning.ledger import Built
+from ml_platform.orchestration.planning.up_to_date import Report, Updater
 from ml_platform.orchestration.platform import Platform
-from ml_platform.orchestration.up_to_date import Report, Updater
 from ml_platform.use_case import UseCase
 
 __all__ = ["print_failures", "print_summary"]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ml_platform.orchestration.home import prepare_home
+from ml_platform.orchestration.local.home import prepare_home
 from ml_platform.settings import Settings
 
 __all__ = ["ui"]

@@ -1,1 +1,1 @@
-"""datasets."""
+"""Datasets: immutable snapshots of labelled events on object storage, and their checks."""

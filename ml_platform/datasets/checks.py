@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from ml_platform.checks import CheckOutcome
-from ml_platform.datasets.leakage_check import leakage_check
+from ml_platform.datasets.leakage.check import leakage_check
 from ml_platform.datasets.query import reported_at
 from ml_platform.datasets.rederivation import point_in_time_check
 from ml_platform.datasets.snapshot import Snapshot

@@ -1,1 +1,1 @@
-"""events."""
+"""Events: what is published, and the log that keeps it."""

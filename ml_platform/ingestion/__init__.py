@@ -1,1 +1,1 @@
-"""ingestion."""
+"""Raw files of the landing folder, loaded into the warehouse."""

@@ -1,1 +1,1 @@
-"""Training, evaluation, gates and tracking of models, and the registry of their releases."""
+"""Models: training, tasks, frameworks, evaluation and releases."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml_platform.checks import CheckOutcome
-from ml_platform.models.manifest import ScoreDistribution
+from ml_platform.models.releases.manifest import ScoreDistribution
 from ml_platform.predictions.table import DAY, SCORE, batch_prediction
 from ml_platform.use_case import UseCase
 from ml_platform.warehouse.base import Warehouse, identifier

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from ml_platform.checks import CheckOutcome
 from ml_platform.errors import NotFoundError
-from ml_platform.models.data import TestData
-from ml_platform.models.metrics import card_precision_at_k, evaluate
+from ml_platform.models.evaluation.metrics import card_precision_at_k, evaluate
+from ml_platform.models.training.data import TestData
 from ml_platform.predictions.table import DAY, RELEASE, SCORE, batch_prediction
 from ml_platform.use_case import UseCase
 from ml_platform.warehouse.base import Warehouse, identifier
@@ -44,7 +44,7 @@ class Performance:
     Attributes:
         as_of: labels reported by then were used.
         days: each mature day that has predictions, in order.
-        metrics: as :func:`ml_platform.models.metrics.evaluate` gives them over all the rows; empty without
+        metrics: as :func:`ml_platform.models.evaluation.metrics.evaluate` gives them over all the rows; empty without
             both positives and negatives.
         in_sample: rows that were left out, for their release was trained on them.
         releases: those that made the predictions.

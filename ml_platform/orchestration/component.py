@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field, ImportString, TypeAdapter
 
 from ml_platform.errors import ConfigurationError
-from ml_platform.orchestration.use_case_definitions import use_case_definitions
+from ml_platform.orchestration.assets.use_case import use_case_definitions
 from ml_platform.use_case import UseCase
 
 __all__ = ["UseCaseComponent"]
@@ -43,5 +43,5 @@ class UseCaseComponent(dg.Component, dg.Model, dg.Resolvable):
         return found
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 (Dagster's signature)
-        """See :func:`~ml_platform.orchestration.use_case_definitions.use_case_definitions`."""
+        """See :func:`~ml_platform.orchestration.assets.use_case.use_case_definitions`."""
         return use_case_definitions(self.declaration)

@@ -9,10 +9,10 @@ from typing import Any
 import dagster as dg
 
 from ml_platform.errors import NotFoundError
-from ml_platform.features.usage import synced_views
+from ml_platform.features.views.usage import synced_views
 from ml_platform.ingestion.landing import landing_days
 from ml_platform.ingestion.source import RawSource
-from ml_platform.orchestration.raw import fingerprints
+from ml_platform.orchestration.assets.raw import fingerprints
 from ml_platform.settings import Settings
 from ml_platform.use_case import FeatureView, UseCase
 

@@ -1,1 +1,1 @@
-"""predictions."""
+"""Batch predictions, and the events that announce them."""

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from ml_platform.datasets.query import scoring_sql
 from ml_platform.errors import DataError, SchemaMismatchError
-from ml_platform.models.data import add_request_features
 from ml_platform.models.frameworks.base import Scorer
-from ml_platform.models.manifest import Release
+from ml_platform.models.releases.manifest import Release
+from ml_platform.models.training.data import add_request_features
 from ml_platform.predictions.table import DAY, RELEASE, SCORE, batch_prediction
 from ml_platform.use_case import BatchPrediction, UseCase
 from ml_platform.warehouse.base import Warehouse

@@ -28,10 +28,10 @@ from ml_platform.errors import (
 from ml_platform.features.online.base import OnlineStore, Row, Shipment
 from ml_platform.features.online.columns import Column, micros
 from ml_platform.features.online.records import Record, Table
-from ml_platform.features.online.sqlite import SQLiteOnlineStore
-from ml_platform.features.parity import parity
-from ml_platform.features.schema_plan import prepare
-from ml_platform.features.sync import plan_sync
+from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
+from ml_platform.features.sync.parity import parity
+from ml_platform.features.sync.plan import prepare
+from ml_platform.features.sync.run import plan_sync
 from ml_platform.use_case import FeatureView
 
 SCHEMA = pa.schema(
@@ -49,7 +49,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OnlineStor
     if request.param == "sqlite":
         opened: OnlineStore = SQLiteOnlineStore(tmp_path / "online.db")
     else:
-        from ml_platform.features.online.cassandra import CassandraOnlineStore
+        from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
         opened = CassandraOnlineStore(settings_of(request.getfixturevalue("cassandra_server")))
     yield opened

@@ -10,9 +10,9 @@ from support.cassandra_server import PASSWORD, CassandraServer
 from support.project import Project
 
 from assets.card_fraud import use_case
-from ml_platform.features.newest import source_of
 from ml_platform.features.online.base import OnlineStore
 from ml_platform.features.online.columns import micros
+from ml_platform.features.sync.newest import source_of
 from ml_platform.use_case import FeatureView
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
@@ -35,7 +35,7 @@ class Switched:
 
 @pytest.fixture(scope="module")
 def switched(finished: Finished, secured_cassandra_server: CassandraServer) -> Iterator[Switched]:
-    from ml_platform.features.online.cassandra import CassandraOnlineStore
+    from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
     settings = settings_of(secured_cassandra_server)
     environment = {

@@ -3,10 +3,10 @@
 import dagster as dg
 import pytest
 
-from ml_platform.orchestration.calendar import DAYS
-from ml_platform.orchestration.conditions import when_stale
-from ml_platform.orchestration.nodes import OUTSIDE
-from ml_platform.orchestration.recording import Recording
+from ml_platform.orchestration.planning.calendar import DAYS
+from ml_platform.orchestration.planning.conditions import when_stale
+from ml_platform.orchestration.planning.nodes import OUTSIDE
+from ml_platform.orchestration.planning.recording import Recording
 
 DAILY = {"partitions_def": DAYS, "backfill_policy": dg.BackfillPolicy.single_run(), "code_version": "1"}
 LEFT, RIGHT, REPORT = dg.AssetKey("left"), dg.AssetKey("right"), dg.AssetKey("report")

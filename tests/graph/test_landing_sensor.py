@@ -6,9 +6,9 @@ from pathlib import Path
 import dagster as dg
 
 from assets.raw.sources import SOURCES
-from ml_platform.orchestration.calendar import extend_calendar
+from ml_platform.orchestration.assets.raw import raw_asset
+from ml_platform.orchestration.planning.calendar import extend_calendar
 from ml_platform.orchestration.platform import Platform
-from ml_platform.orchestration.raw import raw_asset
 from ml_platform.settings import Settings
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
 from sensors.landing import landing_sensor

@@ -10,14 +10,14 @@ from samples.views import reading, release
 from support.online import Bench, bench, customer, day
 
 from ml_platform.errors import ConfigurationError
-from ml_platform.features.online.sqlite import SQLiteOnlineStore
-from ml_platform.models.releases import Registry
-from ml_platform.orchestration.calendar import extend_calendar
-from ml_platform.orchestration.dataset_asset import dataset_asset
-from ml_platform.orchestration.online_asset import SyncConfig, online_definitions
-from ml_platform.orchestration.sync_run import sync_now
-from ml_platform.orchestration.up_to_date import Report
-from ml_platform.orchestration.view_usage import say_who_uses
+from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
+from ml_platform.models.releases.registry import Registry
+from ml_platform.orchestration.assets.dataset import dataset_asset
+from ml_platform.orchestration.assets.online import SyncConfig, online_definitions
+from ml_platform.orchestration.assets.view_usage import say_who_uses
+from ml_platform.orchestration.planning.calendar import extend_calendar
+from ml_platform.orchestration.planning.sync_run import sync_now
+from ml_platform.orchestration.planning.up_to_date import Report
 from ml_platform.storage.folder import FolderStore
 from ml_platform.use_case import UseCase
 

@@ -4,7 +4,7 @@ import pytest
 
 from assets.raw.sources import PAYMENTS
 from ml_platform.ingestion.source import RawSource
-from ml_platform.orchestration.raw import raw_asset
+from ml_platform.orchestration.assets.raw import raw_asset
 
 
 def version_of(source: RawSource) -> str | None:

@@ -8,11 +8,11 @@ import dagster as dg
 import pytest
 
 from ml_platform.errors import DataError, LockTimeoutError, UnreadableFileError
-from ml_platform.orchestration.calendar import DAYS, calendar, extend_calendar
-from ml_platform.orchestration.home import PROCESS_TAG, open_instance
-from ml_platform.orchestration.nodes import READS
-from ml_platform.orchestration.recording import Recording
-from ml_platform.orchestration.up_to_date import Report, Updater
+from ml_platform.orchestration.local.home import PROCESS_TAG, open_instance
+from ml_platform.orchestration.planning.calendar import DAYS, calendar, extend_calendar
+from ml_platform.orchestration.planning.nodes import READS
+from ml_platform.orchestration.planning.recording import Recording
+from ml_platform.orchestration.planning.up_to_date import Report, Updater
 from ml_platform.settings import Settings
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN

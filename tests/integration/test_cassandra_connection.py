@@ -19,15 +19,15 @@ from ml_platform.errors import (
     SchemaMismatchError,
     StoreUnavailableError,
 )
-from ml_platform.features.online.cassandra_settings import CassandraSettings
-from ml_platform.features.parity import parity
+from ml_platform.features.online.cassandra.settings import CassandraSettings
+from ml_platform.features.sync.parity import parity
 
 pytestmark = pytest.mark.cassandra
 
 
 def failure(settings: CassandraSettings) -> MLPlatformError:
     """What asking for a record says."""
-    from ml_platform.features.online.cassandra import CassandraOnlineStore
+    from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
     store = CassandraOnlineStore(settings)
     with pytest.raises(MLPlatformError) as caught:
@@ -43,7 +43,7 @@ def changed(settings: CassandraSettings, **changes: object) -> CassandraSettings
 def test_a_service_that_reads_needs_neither_dagster_nor_pandas(
     cassandra_settings: CassandraSettings, tmp_path: Path
 ) -> None:
-    from ml_platform.features.online.cassandra import CassandraOnlineStore
+    from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
     store = CassandraOnlineStore(cassandra_settings)
     b = bench(tmp_path, store)
@@ -52,8 +52,8 @@ def test_a_service_that_reads_needs_neither_dagster_nor_pandas(
     store.close()
     program = """
 import sys
-from ml_platform.features.online.cassandra import CassandraOnlineStore
-from ml_platform.features.online.cassandra_settings import CassandraSettings
+from ml_platform.features.online.cassandra.store import CassandraOnlineStore
+from ml_platform.features.online.cassandra.settings import CassandraSettings
 from ml_platform.features.online.reading import OnlineFeatures
 from ml_platform.use_case import FeatureView
 view = FeatureView.model_validate_json(sys.argv[1])
@@ -110,7 +110,7 @@ def test_the_keyspace_is_not_there(cassandra_settings: CassandraSettings) -> Non
 def test_a_table_of_another_schema_is_in_the_way(
     cassandra_settings: CassandraSettings, tmp_path: Path
 ) -> None:
-    from ml_platform.features.online.cassandra import CassandraOnlineStore
+    from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
     store = CassandraOnlineStore(cassandra_settings)
     b = bench(tmp_path, store)
@@ -130,7 +130,7 @@ def test_a_table_of_another_schema_is_in_the_way(
 def test_a_table_of_another_key_is_in_the_way(
     cassandra_settings: CassandraSettings, tmp_path: Path, key: str
 ) -> None:
-    from ml_platform.features.online.cassandra import CassandraOnlineStore
+    from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
     store = CassandraOnlineStore(cassandra_settings)
     b = bench(tmp_path, store)
@@ -146,7 +146,7 @@ def test_a_table_of_another_key_is_in_the_way(
 
 
 def test_what_cassandra_cannot_hold_is_said(cassandra_settings: CassandraSettings, tmp_path: Path) -> None:
-    from ml_platform.features.online.cassandra import CassandraOnlineStore
+    from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
     store = CassandraOnlineStore(cassandra_settings)
     b = bench(tmp_path, store, features=("text",))
@@ -176,7 +176,7 @@ def stopped(cassandra_server: CassandraServer) -> Iterator[CassandraServer]:
 def test_an_event_loop_goes_on_while_the_server_does_not_answer(
     stopped: CassandraServer, tmp_path: Path
 ) -> None:
-    from ml_platform.features.online.cassandra import CassandraOnlineStore
+    from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
     store = CassandraOnlineStore(settings_of(stopped, read_timeout_seconds=0.5))
     b = bench(tmp_path, store)
@@ -205,7 +205,7 @@ def test_an_event_loop_goes_on_while_the_server_does_not_answer(
 def test_a_sync_that_gives_up_says_so_and_the_next_one_completes_it(
     stopped: CassandraServer, tmp_path: Path
 ) -> None:
-    from ml_platform.features.online.cassandra import CassandraOnlineStore
+    from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
     brief = {
         "write_timeout_seconds": 0.5,
@@ -228,7 +228,7 @@ def test_a_sync_that_gives_up_says_so_and_the_next_one_completes_it(
 
 
 def test_write_times_are_event_times(cassandra_settings: CassandraSettings, tmp_path: Path) -> None:
-    from ml_platform.features.online.cassandra import CassandraOnlineStore
+    from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
     store = CassandraOnlineStore(cassandra_settings)
     b = bench(tmp_path, store)
@@ -253,7 +253,7 @@ def secured(secured_cassandra_server: CassandraServer) -> CassandraSettings:
 @pytest.fixture
 def reader(secured: CassandraSettings, tmp_path: Path) -> Iterator[CassandraSettings]:
     """An account that may only read, after a sync by one that may write."""
-    from ml_platform.features.online.cassandra import CassandraOnlineStore
+    from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
     store = CassandraOnlineStore(secured)
     b = bench(tmp_path, store)
@@ -268,7 +268,7 @@ def reader(secured: CassandraSettings, tmp_path: Path) -> Iterator[CassandraSett
 
 
 def test_a_read_only_account_is_enough_for_reading(reader: CassandraSettings, tmp_path: Path) -> None:
-    from ml_platform.features.online.cassandra import CassandraOnlineStore
+    from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
     store = CassandraOnlineStore(reader)
     b = bench(tmp_path, store)

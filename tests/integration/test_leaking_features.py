@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ml_platform.datasets.leakage_check import leakage_check
+from ml_platform.datasets.leakage.check import leakage_check
 from ml_platform.datasets.snapshot import export_snapshot
 from ml_platform.storage.folder import FolderStore
 from ml_platform.use_case import Dataset, FeatureView, Label, ViewFeatures

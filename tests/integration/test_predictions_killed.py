@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from samples import shop
 from samples.candidates import manifest
-from ml_platform.models.manifest import Feature, Release, ReleaseFile
+from ml_platform.models.releases.manifest import Feature, Release, ReleaseFile
 from ml_platform.predictions.batch import predict_days
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
 

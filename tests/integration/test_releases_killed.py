@@ -10,7 +10,7 @@ import pytest
 from samples.candidates import candidate_files, manifest
 from samples.killed import DyingStore, go, start, survives
 
-from ml_platform.models.releases import Registry
+from ml_platform.models.releases.registry import Registry
 from ml_platform.storage.base import ObjectStore
 from ml_platform.storage.folder import FolderStore
 
@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from samples.candidates import manifest
 from ml_platform.errors import ConflictError
-from ml_platform.models.releases import Registry
+from ml_platform.models.releases.registry import Registry
 from ml_platform.storage.folder import FolderStore
 root, name = Path(sys.argv[1]), sys.argv[2]
 sys.stdin.readline()

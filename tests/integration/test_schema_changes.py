@@ -13,7 +13,7 @@ from support.online import Bench, bench, customer
 
 from ml_platform.errors import NotFoundError
 from ml_platform.features.online.base import OnlineStore
-from ml_platform.features.online.sqlite import SQLiteOnlineStore
+from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
 from ml_platform.use_case import FeatureView
 
 ENTITIES = 400
@@ -28,7 +28,7 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Onl
     if request.param == "sqlite":
         both: list[OnlineStore] = [SQLiteOnlineStore(tmp_path / "online.db") for _ in range(2)]
     else:
-        from ml_platform.features.online.cassandra import CassandraOnlineStore
+        from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
         settings = settings_of(request.getfixturevalue("cassandra_server"))
         both = [CassandraOnlineStore(settings) for _ in range(2)]

@@ -23,9 +23,9 @@ from support.online import Bench, bench, day
 
 from ml_platform.errors import NotFoundError, StoreUnavailableError
 from ml_platform.features.online.base import OnlineStore
-from ml_platform.features.online.cassandra_settings import CassandraSettings
-from ml_platform.features.online.sqlite import SQLiteOnlineStore
-from ml_platform.features.parity import parity
+from ml_platform.features.online.cassandra.settings import CassandraSettings
+from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
+from ml_platform.features.sync.parity import parity
 
 KILLS = int(os.environ.get("ML_PLATFORM_TEST_KILLS", "8"))
 KILLS_A_ROUND = 4
@@ -39,13 +39,13 @@ import sys
 from pathlib import Path
 from support.online import bench
 from ml_platform.errors import StoreUnavailableError
-from ml_platform.features.online.cassandra_settings import CassandraSettings
-from ml_platform.features.online.sqlite import SQLiteOnlineStore
-from ml_platform.features.pace import Pace
+from ml_platform.features.online.cassandra.settings import CassandraSettings
+from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
+from ml_platform.features.sync.pace import Pace
 
 folder, settings, features, kind, limit = Path(sys.argv[1]), sys.argv[2], sys.argv[3].split(","), *sys.argv[4:]
 if settings:
-    from ml_platform.features.online.cassandra import CassandraOnlineStore
+    from ml_platform.features.online.cassandra.store import CassandraOnlineStore
     store = CassandraOnlineStore(CassandraSettings.model_validate_json(settings))
 else:
     store = SQLiteOnlineStore(folder / "online.db")
@@ -271,7 +271,7 @@ def sqlite(tmp_path: Path) -> Iterator[Subject]:
 
 @pytest.fixture
 def cassandra(tmp_path: Path, cassandra_server: CassandraServer) -> Iterator[Subject]:
-    from ml_platform.features.online.cassandra import CassandraOnlineStore
+    from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
     settings = settings_of(cassandra_server)
     store = CassandraOnlineStore(settings)
@@ -305,7 +305,7 @@ def test_two_syncs_at_once_take_turns(subject: str, request: pytest.FixtureReque
 def test_a_server_that_goes_under_a_sync_and_under_readers(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from ml_platform.features.online.cassandra import CassandraOnlineStore
+    from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
     server = CassandraServer(tmp_path_factory.mktemp("cassandra")).start()
     chance = random.Random(2)

@@ -11,9 +11,9 @@ from samples import labelled
 from samples.killed import start
 
 from ml_platform.errors import ArtifactTamperedError, ConfigurationError, DataError
-from ml_platform.models.tracking import Tracking
-from ml_platform.models.training import train_candidate
-from ml_platform.models.versions import files_digest
+from ml_platform.models.training.candidates import train_candidate
+from ml_platform.models.training.tracking import Tracking
+from ml_platform.models.training.versions import files_digest
 
 
 @pytest.fixture(scope="module")
@@ -211,8 +211,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from samples import labelled
-from ml_platform.models import training
-from ml_platform.models.tracking import RunWriter, Tracking
+from ml_platform.models.training import candidates as training
+from ml_platform.models.training.tracking import RunWriter, Tracking
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -256,7 +256,7 @@ def test_a_killed_training_is_completed_by_the_next(home, empty_mlflow, tmp_path
 
 MAKES_A_DATABASE = """
 import sys
-from ml_platform.models.tracking import Tracking
+from ml_platform.models.training.tracking import Tracking
 print(Tracking("sqlite:///" + sys.argv[1]).alias("parcels", "candidate"))
 """
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ml_platform.checks import CheckOutcome
-from ml_platform.models.manifest import Feature, ReleaseManifest, Window
+from ml_platform.models.releases.manifest import Feature, ReleaseManifest, Window
 
 PASSED = CheckOutcome("floors", True, "auc is 0.8, at least 0.7", {"auc": 0.8}, blocking=True)
 FAILED = CheckOutcome("floors", False, "auc is 0.6, at least 0.7", {"auc": 0.6}, blocking=True)

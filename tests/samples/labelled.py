@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_platform.models.data import TrainingData
 from ml_platform.models.frameworks.base import feature_matrix
 from ml_platform.models.frameworks.xgboost import XGBoostModel, library
+from ml_platform.models.training.data import TrainingData
 from ml_platform.use_case import Dataset, Gate, Label, Model, Split, UseCase
 
 START = datetime(2011, 3, 1, tzinfo=UTC)

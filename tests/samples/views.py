@@ -6,8 +6,8 @@ from typing import Any
 from samples import labelled
 from samples.candidates import candidate_files, manifest
 
-from ml_platform.models.manifest import Release, ViewInput
-from ml_platform.models.releases import Registry
+from ml_platform.models.releases.manifest import Release, ViewInput
+from ml_platform.models.releases.registry import Registry
 from ml_platform.use_case import FeatureView, UseCase, ViewFeatures
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ml_platform.features.online.cassandra_settings import CassandraSettings
+from ml_platform.features.online.cassandra.settings import CassandraSettings
 from support.cassandra_server import PASSWORD, CassandraServer, missing
 
 __all__ = ["cassandra_server", "cassandra_settings", "secured_cassandra_server", "settings_of"]

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from ml_platform.features.online.base import OnlineStore
-from ml_platform.features.sync import SyncResult, sync_view
+from ml_platform.features.sync.run import SyncResult, sync_view
 from ml_platform.storage.folder import FolderStore
 from ml_platform.use_case import FeatureView
 from ml_platform.warehouse.duckdb import DuckDBWarehouse

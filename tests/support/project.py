@@ -72,7 +72,7 @@ class Project:
 def state_of(home: Path) -> dict[str, Any]:
     """All that an update leaves behind and that does not depend on when or how often it was tried."""
     from ml_platform.events.local import LocalEventLog
-    from ml_platform.models.releases import Registry
+    from ml_platform.models.releases.registry import Registry
     from ml_platform.storage.folder import FolderStore
     from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
@@ -105,7 +105,7 @@ def state_of(home: Path) -> dict[str, Any]:
 def online_rows(path: Path) -> dict[str, list[str]]:
     """Every row of every served table of the SQLite online store."""
     from assets.card_fraud import use_case
-    from ml_platform.features.online.sqlite import SQLiteOnlineStore
+    from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
 
     store = SQLiteOnlineStore(path)
     rows = {}

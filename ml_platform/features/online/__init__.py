@@ -1,1 +1,1 @@
-"""features/online."""
+"""Online stores: one contract, SQLite and Cassandra behind it, and what services read them with."""

@@ -48,8 +48,7 @@ def _own_table(store: OnlineStore, view: FeatureView) -> Table:
     table = store.record(view.name).serving
     if table is None:
         raise NotFoundError(
-            f"view {view.name} has no online table; prepare it first"
-            " (ml_platform.features.schema_plan.prepare)"
+            f"view {view.name} has no online table; prepare it first (ml_platform.features.sync.plan.prepare)"
         )
     if table.state:
         raise ConfigurationError(
@@ -74,7 +73,7 @@ def _write(store: OnlineStore, table: Table, view: FeatureView, batch: "pa.Recor
     import numpy as np
     import pyarrow as pa
 
-    from ml_platform.features.digests import row_digests
+    from ml_platform.features.sync.digests import row_digests
 
     columns = ("event_timestamp", *view.features)
     batch = batch.rename_columns(

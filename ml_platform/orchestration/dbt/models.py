@@ -13,7 +13,7 @@ from ml_platform.errors import MLPlatformError
 from ml_platform.orchestration.dbt.project import dbt_environment, target_path
 from ml_platform.orchestration.dbt.resource import QuickDbtCliResource
 from ml_platform.orchestration.dbt.translator import VIEW, Translator
-from ml_platform.orchestration.recording import Recording
+from ml_platform.orchestration.planning.recording import Recording
 from ml_platform.settings import Settings
 from ml_platform.warehouse.base import Warehouse
 

@@ -7,10 +7,10 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject
 
-from ml_platform.orchestration.calendar import DAYS
-from ml_platform.orchestration.conditions import when_stale
-from ml_platform.orchestration.naming import DAILY
-from ml_platform.orchestration.nodes import READS, Reads
+from ml_platform.orchestration.assets.naming import DAILY
+from ml_platform.orchestration.planning.calendar import DAYS
+from ml_platform.orchestration.planning.conditions import when_stale
+from ml_platform.orchestration.planning.nodes import READS, Reads
 
 __all__ = ["VIEW", "Translator"]
 

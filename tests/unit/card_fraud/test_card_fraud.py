@@ -11,7 +11,7 @@ from assets.card_fraud import use_case
 from assets.card_fraud.features import REQUEST_FEATURES, request_features
 from assets.card_fraud.schema import schema
 from assets.card_fraud.train import train
-from ml_platform.models.data import TrainingData
+from ml_platform.models.training.data import TrainingData
 
 
 def payments(times, amounts, means):

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ml_platform.cli.main import app, main
 from ml_platform.cli.summary import print_failures
-from ml_platform.orchestration.up_to_date import Report
+from ml_platform.orchestration.planning.up_to_date import Report
 
 
 def commands(command: object, *path: str) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from ml_platform.cli import features as commands
 from ml_platform.errors import DataError, NotFoundError
-from ml_platform.features.online.sqlite import SQLiteOnlineStore
+from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
 from ml_platform.orchestration.platform import Platform
 from ml_platform.settings import Settings
 from resources.local import DuckDBResource, SQLiteOnlineStoreResource

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ml_platform.datasets.leakage import judge
-from ml_platform.datasets.leakage_blocks import NEVER, Events
+from ml_platform.datasets.leakage.blocks import NEVER, Events
+from ml_platform.datasets.leakage.search import judge
 
 DAY = 86_400_000_000
 DAYS, PER_DAY, SHOPS = 45, 3_000, 1_000

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_platform.errors import DataError
-from ml_platform.features.comparison import Comparison
-from ml_platform.features.sync_state import RowFile, state_schema
+from ml_platform.features.sync.comparison import Comparison
+from ml_platform.features.sync.state import RowFile, state_schema
 from ml_platform.use_case import FeatureView
 
 VIEW = FeatureView(name="v", relation="f.v", entity=("a", "b"), features=("n", "x"))

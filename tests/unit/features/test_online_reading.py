@@ -16,7 +16,7 @@ from support.online import bench, customer, day
 from ml_platform.errors import ConfigurationError, DataError
 from ml_platform.features.online.base import Row
 from ml_platform.features.online.reading import OnlineFeatures
-from ml_platform.features.online.sqlite import SQLiteOnlineStore
+from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_a_service_that_reads_needs_no_heavy_library(features: OnlineFeatures, t
 import sys
 from pathlib import Path
 from ml_platform.features.online.reading import OnlineFeatures
-from ml_platform.features.online.sqlite import SQLiteOnlineStore
+from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
 from ml_platform.use_case import FeatureView
 view = FeatureView(name="shops", relation="features.shops", entity=("shop",), features=("size",))
 with OnlineFeatures(SQLiteOnlineStore(Path(sys.argv[1])), [view]) as features:

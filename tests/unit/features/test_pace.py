@@ -1,6 +1,6 @@
 """How fast a sync writes, by a clock of the test's own."""
 
-from ml_platform.features.pace import Pace
+from ml_platform.features.sync.pace import Pace
 
 
 class Clock:

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.online import Bench, bench, customer, day
 
-from ml_platform.features import screening as screening_module
-from ml_platform.features.comparison import Comparison
-from ml_platform.features.online.sqlite import SQLiteOnlineStore
-from ml_platform.features.screening import Entries, Screening
-from ml_platform.features.sync import SyncResult
-from ml_platform.features.sync_state import open_state
+from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
+from ml_platform.features.sync import screening as screening_module
+from ml_platform.features.sync.comparison import Comparison
+from ml_platform.features.sync.run import SyncResult
+from ml_platform.features.sync.screening import Entries, Screening
+from ml_platform.features.sync.state import open_state
 from ml_platform.use_case import FeatureView, SyncGuard
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
 

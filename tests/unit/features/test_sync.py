@@ -10,12 +10,12 @@ import pytest
 from support.online import Bench, bench, customer, day
 
 from ml_platform.errors import LockTimeoutError, NotFoundError, SchemaMismatchError, StoreUnavailableError
-from ml_platform.features.describing import describe
 from ml_platform.features.online.base import Shipment
 from ml_platform.features.online.records import Table
-from ml_platform.features.online.sqlite import SQLiteOnlineStore
-from ml_platform.features.parity import diff, parity
-from ml_platform.features.sync import SyncRefusedError, preconditions
+from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
+from ml_platform.features.sync.parity import diff, parity
+from ml_platform.features.sync.run import SyncRefusedError, preconditions
+from ml_platform.features.views.describing import describe
 from ml_platform.use_case import SyncGuard
 
 

@@ -7,8 +7,8 @@ from samples.views import reading
 from support.online import bench
 
 from ml_platform.errors import ConfigurationError
-from ml_platform.features.online.sqlite import SQLiteOnlineStore
-from ml_platform.features.usage import consumers, synced_views
+from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
+from ml_platform.features.views.usage import consumers, synced_views
 from ml_platform.use_case import FeatureView
 
 

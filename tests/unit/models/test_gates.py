@@ -6,12 +6,12 @@ import pytest
 from samples import labelled
 
 from ml_platform.errors import SchemaMismatchError
-from ml_platform.models.baselines import fit_baselines
-from ml_platform.models.data import LabelledRows
+from ml_platform.models.evaluation.baselines import fit_baselines
+from ml_platform.models.evaluation.gates import judge
+from ml_platform.models.evaluation.metrics import evaluate
 from ml_platform.models.frameworks.base import FittedModel
-from ml_platform.models.gates import judge
-from ml_platform.models.metrics import evaluate
-from ml_platform.models.splits import folds
+from ml_platform.models.training.data import LabelledRows
+from ml_platform.models.training.splits import folds
 from ml_platform.use_case import Gate, Segment
 
 

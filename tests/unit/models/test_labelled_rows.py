@@ -7,8 +7,8 @@ import pytest
 from samples import labelled
 
 from ml_platform.errors import DataError, SchemaMismatchError
-from ml_platform.models.data import LabelledRows, add_request_features
-from ml_platform.models.splits import folds
+from ml_platform.models.training.data import LabelledRows, add_request_features
+from ml_platform.models.training.splits import folds
 
 DAY = timedelta(days=1)
 AS_OF = labelled.START + 30 * DAY

@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from ml_platform.models.data import TestData
-from ml_platform.models.metrics import (
+from ml_platform.models.evaluation.metrics import (
     calibration_curve,
     card_precision_at_k,
     evaluate,
     expected_calibration_error,
     workload_table,
 )
+from ml_platform.models.training.data import TestData
 
 
 def rows(labels, days=None, cards=None, known=None):

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 from matplotlib.image import imread
 
-from ml_platform.models.data import TestData
-from ml_platform.models.metrics import workload_table
-from ml_platform.models.plots import draw_all
+from ml_platform.models.evaluation.metrics import workload_table
+from ml_platform.models.evaluation.plots import draw_all
+from ml_platform.models.training.data import TestData
 
 
 def drawn(labels, scores, alerts=(2, 5)):

@@ -17,8 +17,8 @@ from ml_platform.errors import (
     GateNotPassedError,
     NotFoundError,
 )
-from ml_platform.models.manifest import Release
-from ml_platform.models.releases import Registry
+from ml_platform.models.releases.manifest import Release
+from ml_platform.models.releases.registry import Registry
 from ml_platform.storage.folder import FolderStore
 
 USE_CASE = "card_fraud"

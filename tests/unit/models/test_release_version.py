@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from samples.candidates import FAILED, manifest
 
-from ml_platform.models.manifest import (
+from ml_platform.models.releases.manifest import (
     Feature,
     Release,
     ReleaseFile,

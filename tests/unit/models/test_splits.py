@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ml_platform.errors import DataError
-from ml_platform.models.splits import folds
+from ml_platform.models.training.splits import folds
 from ml_platform.use_case import Split
 
 DAY = timedelta(days=1)

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from ml_platform.errors import ConfigurationError
-from ml_platform.models.versions import code_version, files_digest, training_key
+from ml_platform.models.training.versions import code_version, files_digest, training_key
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from samples.views import reading, release
 from support.online import Bench, bench, customer
 
 from ml_platform.checks import CheckOutcome
-from ml_platform.features.online.sqlite import SQLiteOnlineStore
-from ml_platform.models.manifest import Release, ReleaseFile, ViewInput
-from ml_platform.models.releases import Registry
-from ml_platform.models.view_inputs import released_models, view_inputs
+from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
+from ml_platform.models.releases.manifest import Release, ReleaseFile, ViewInput
+from ml_platform.models.releases.registry import Registry
+from ml_platform.models.releases.view_inputs import released_models, view_inputs
 from ml_platform.storage.folder import FolderStore
 
 

@@ -8,10 +8,10 @@ import pytest
 from samples import labelled
 
 from ml_platform.errors import ConfigurationError, NotFoundError, SchemaMismatchError, UnreadableFileError
-from ml_platform.models.data import TrainingData
 from ml_platform.models.frameworks.base import feature_matrix, framework
 from ml_platform.models.frameworks.xgboost import XGBoostModel
-from ml_platform.models.versions import files_digest
+from ml_platform.models.training.data import TrainingData
+from ml_platform.models.training.versions import files_digest
 
 
 @pytest.fixture(scope="module")

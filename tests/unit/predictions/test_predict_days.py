@@ -10,7 +10,7 @@ from samples.candidates import manifest
 
 from ml_platform.errors import ConfigurationError, DataError, SchemaMismatchError
 from ml_platform.models.frameworks.xgboost import XGBoostModel
-from ml_platform.models.manifest import Feature, Release, ReleaseFile
+from ml_platform.models.releases.manifest import Feature, Release, ReleaseFile
 from ml_platform.predictions.batch import predict_days
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
 

@@ -1,0 +1,1 @@
+"""A search for features that know labels which had not been reported."""

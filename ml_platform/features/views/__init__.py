@@ -1,0 +1,1 @@
+"""Who declares a feature view, who reads it, and what there is to say of it."""

@@ -1,0 +1,1 @@
+"""The judgement of a model: folds, metrics, baselines, plots and the gate."""

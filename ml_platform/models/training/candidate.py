@@ -1,0 +1,122 @@
+"""The candidate: what a training leaves, to be judged and released."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ml_platform.checks import CheckOutcome
+from ml_platform.models.frameworks.base import FittedModel, framework
+from ml_platform.models.releases.manifest import (
+    Feature,
+    ReleaseManifest,
+    ScoreDistribution,
+    ViewInput,
+    Window,
+)
+from ml_platform.use_case import UseCase
+
+__all__ = ["Candidate"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trained, tracked, judged and registered model.
+
+    Attributes:
+        use_case: its name.
+        created: whether this call trained it; False when it is the answer of an earlier run.
+        key: the training key.
+        run_id: its MLflow run, in ``experiment_id``.
+        model_version: its version of the registered model of the use case's name.
+        folder: its native files; :meth:`load` reads them.
+        report: what training found out, as JSON-able data; the attributes below read it.
+        gates: outcomes against the champion given; all of them blocking but the notes.
+        plots: name to PNG.
+        test_scores: float64 of shape (test rows,): its probabilities on the newest test window.
+    """
+
+    use_case: UseCase
+    created: bool
+    key: str
+    run_id: str
+    experiment_id: str
+    model_version: str
+    folder: Path
+    report: Mapping[str, Any]
+    gates: list[CheckOutcome]
+    plots: Mapping[str, bytes]
+    test_scores: npt.NDArray[np.float64]
+
+    def load(self) -> FittedModel:
+        """The fitted model."""
+        return framework(self.use_case.model.framework).model.load(self.folder)
+
+    @property
+    def run_path(self) -> str:
+        """Path of the run within MLflow's web UI, to append to its address."""
+        return f"/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+
+    @property
+    def passed(self) -> bool:
+        """Whether every blocking gate passed."""
+        return all(outcome.passed for outcome in self.gates if outcome.blocking)
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Metrics on the newest test window."""
+        metrics: Mapping[str, float] = self.report["folds"][0]["metrics"]
+        return metrics
+
+    @property
+    def baselines(self) -> Mapping[str, Mapping[str, float]]:
+        """Each baseline's metrics on the same rows."""
+        baselines: Mapping[str, Mapping[str, float]] = self.report["baselines"]
+        return baselines
+
+    @property
+    def train_window(self) -> tuple[datetime, datetime]:
+        """Start and end (exclusive) of the training window, UTC."""
+        return self._window("train")
+
+    @property
+    def test_window(self) -> tuple[datetime, datetime]:
+        """Start and end (exclusive) of the test window, UTC."""
+        return self._window("test")
+
+    def manifest(self, test_scores: ScoreDistribution | None = None) -> ReleaseManifest:
+        """What a release of it says of itself.
+
+        Args:
+            test_scores: distribution of :attr:`test_scores`, the reference for drift.
+        """
+        report = self.report
+        views = report.get("views")  # runs of earlier versions have none
+        return ReleaseManifest(
+            framework=report["framework"],
+            data_version=report["data_version"],
+            code_version=report["code_version"],
+            parameters=report["parameters"],
+            libraries=report["libraries"],
+            features=tuple(Feature(name=name, type=kind) for name, kind in report["features"].items()),
+            views=tuple(map(ViewInput.model_validate, views)) if views is not None else None,
+            label=self.use_case.dataset.label.name,
+            train_window=Window(start=self.train_window[0], end=self.train_window[1]),
+            test_window=Window(start=self.test_window[0], end=self.test_window[1]),
+            metrics=self.metrics,
+            baselines=self.baselines,
+            gates=tuple(self.gates),
+            run_id=self.run_id,
+            test_scores=test_scores,
+            owner=self.use_case.owner,
+            description=self.use_case.description,
+        )
+
+    def _window(self, which: str) -> tuple[datetime, datetime]:
+        newest = self.report["folds"][0]
+        start, end = newest[f"{which}_start"], newest[f"{which}_end"]
+        return datetime.fromisoformat(start), datetime.fromisoformat(end)

@@ -1,0 +1,274 @@
+"""Runs and candidates in MLflow. Nothing else in the library imports it, and it is imported on first use.
+
+A training is one run, found again by its key. Its model is stored as native files among the run's artifacts
+and registered as a model version. A run that was not finished is never a candidate.
+"""
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ml_platform.errors import ArtifactTamperedError, NotFoundError, StoreUnavailableError
+from ml_platform.models.training.versions import files_digest
+
+__all__ = ["FinishedRun", "RunWriter", "Tracking"]
+
+KEY_TAG = "ml_platform.training_key"
+DIGEST_TAG = "ml_platform.files"
+CONTEXT_TAG = "mlflow.data.context"
+MODEL_FOLDER = "model"
+
+logger = logging.getLogger(__name__)
+
+
+class RunWriter:
+    """Writes into one run while it is open."""
+
+    def __init__(self, client: Any, run_id: str) -> None:  # noqa: ANN401 (mlflow is imported lazily)
+        self._client = client
+        self.run_id = run_id
+
+    def parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Log parameters, flattened by the caller; values as text."""
+        from mlflow.entities import Param
+
+        items = [Param(name, str(value)) for name, value in parameters.items()]
+        for start in range(0, len(items), 100):  # what one request may hold
+            self._client.log_batch(self.run_id, params=items[start : start + 100])
+
+    def metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Log metrics of one step (a fold)."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self._client.log_batch(
+            self.run_id, [Metric(name, value, now, step) for name, value in metrics.items()]
+        )
+
+    def dataset(
+        self, name: str, version: str, source: str, schema: Mapping[str, str], profile: Mapping[str, Any]
+    ) -> None:
+        """Log the snapshot that the run reads as its input dataset."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(
+            name=name,
+            digest=version[
+                :36
+            ],  # the longest that MLflow stores; the whole version is in the source and a tag
+            source_type="snapshot",
+            source=json.dumps({"version": version, "uri": source}),
+            schema=json.dumps({"columns": [{"name": key, "type": kind} for key, kind in schema.items()]}),
+            profile=json.dumps(profile),
+        )
+        self._client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag(CONTEXT_TAG, "training")])])
+
+    def artifacts(self, folder: Path) -> None:
+        """Store a folder's files (the model's in ``model/``), and the model's digests as a tag of the run."""
+        self._client.set_tag(self.run_id, DIGEST_TAG, json.dumps(files_digest(folder / MODEL_FOLDER)))
+        self._client.log_artifacts(self.run_id, str(folder))
+
+
+class FinishedRun:
+    """A finished run."""
+
+    def __init__(self, client: Any, run: Any) -> None:  # noqa: ANN401 (mlflow is imported lazily)
+        self._client = client
+        self._run = run
+        self.run_id: str = run.info.run_id
+        self.experiment_id: str = run.info.experiment_id
+
+    @property
+    def artifact_uri(self) -> str:
+        """Where the run's artifacts are."""
+        return str(self._run.info.artifact_uri)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether the run's artifacts are still there."""
+        return bool(self._client.list_artifacts(self.run_id, MODEL_FOLDER))
+
+    def read(self, path: str) -> bytes | None:
+        """Content of one artifact; None when there is none."""
+        folder, _, _ = path.rpartition("/")
+        if path not in {item.path for item in self._client.list_artifacts(self.run_id, folder or None)}:
+            return None
+        with tempfile.TemporaryDirectory() as scratch:
+            return Path(self._client.download_artifacts(self.run_id, path, scratch)).read_bytes()
+
+    def files(self, folder: str) -> dict[str, bytes]:
+        """Artifacts directly within a folder: name to content."""
+        with tempfile.TemporaryDirectory() as scratch:
+            local = Path(self._client.download_artifacts(self.run_id, folder, scratch))
+            return {path.name: path.read_bytes() for path in sorted(local.iterdir()) if path.is_file()}
+
+    def add(self, path: str, content: bytes) -> None:
+        """Store one more small artifact; an older one of that path is replaced."""
+        folder, _, name = path.rpartition("/")
+        with tempfile.TemporaryDirectory() as scratch:
+            (Path(scratch) / name).write_bytes(content)
+            self._client.log_artifact(self.run_id, str(Path(scratch) / name), folder or None)
+
+    def model(self, scratch: Path) -> Path:
+        """Bring the model's files to ``scratch/<run id>`` and return that folder.
+
+        Raises:
+            ArtifactTamperedError: a file is missing, is one too many, or does not have the digest of its
+            training.
+        """
+        expected = json.loads(self._run.data.tags[DIGEST_TAG])
+        folder = scratch / self.run_id
+        if folder.is_dir() and files_digest(folder / MODEL_FOLDER) == expected:
+            return folder / MODEL_FOLDER
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        if MODEL_FOLDER in {item.path for item in self._client.list_artifacts(self.run_id)}:
+            self._client.download_artifacts(self.run_id, MODEL_FOLDER, str(folder))
+        if (found := files_digest(folder / MODEL_FOLDER)) != expected:
+            wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+            raise ArtifactTamperedError(
+                f"the model files {wrong} of run {self.run_id} are not those that were trained; delete "
+                "the run (mlflow runs delete) and train again"
+            )
+        return folder / MODEL_FOLDER
+
+
+class Tracking:
+    """MLflow at a tracking URI: an experiment and a registered model for each use case, both of its name.
+
+    Args:
+        uri: SQLite (``sqlite:///…``; the database is made on first use) or a server (``http(s)://…``).
+        artifact_root: folder or URI of the artifacts of new experiments; None leaves it to the server.
+    """
+
+    def __init__(self, uri: str, artifact_root: Path | str | None = None) -> None:
+        self.uri = uri
+        self._artifact_root = artifact_root.as_uri() if isinstance(artifact_root, Path) else artifact_root
+
+    @contextmanager
+    def run(self, use_case: str, key: str, tags: Mapping[str, str]) -> Iterator[RunWriter]:
+        """Open a run; it is finished when the block ends, and failed when the block raises."""
+        run = self._client.create_run(
+            self._experiment(use_case), run_name=f"{use_case} {key[:8]}", tags={**tags, KEY_TAG: key}
+        )
+        writer = RunWriter(self._client, run.info.run_id)
+        try:
+            yield writer
+        except BaseException:
+            self._client.set_terminated(writer.run_id, "FAILED")
+            raise
+        self._client.set_terminated(writer.run_id, "FINISHED")
+
+    def find(self, use_case: str, key: str) -> FinishedRun | None:
+        """The first finished run of a training key; None when there is none."""
+        runs = self._client.search_runs(
+            [self._experiment(use_case)],
+            f"tags.`{KEY_TAG}` = '{key}' and attributes.status = 'FINISHED'",
+            order_by=["attributes.start_time ASC"],
+            max_results=1,
+        )
+        return FinishedRun(self._client, runs[0]) if runs else None
+
+    def register(self, use_case: str, run: FinishedRun) -> str:
+        """The run's version of the registered model, made if there is none; it becomes the ``candidate``."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.get_registered_model(use_case)
+        except MlflowException:
+            self._client.create_registered_model(use_case)
+        known = self._client.search_model_versions(f"name = '{use_case}' and run_id = '{run.run_id}'")
+        version = (
+            known[0]
+            if known
+            else self._client.create_model_version(
+                use_case, source=f"{run.artifact_uri}/{MODEL_FOLDER}", run_id=run.run_id
+            )
+        )
+        self.set_alias(use_case, "candidate", str(version.version))
+        return str(version.version)
+
+    def set_alias(self, use_case: str, alias: str, version: str) -> None:
+        """Point an alias (``candidate``, ``champion``) of a registered model at a version."""
+        if self.alias(use_case, alias) != version:
+            self._client.set_registered_model_alias(use_case, alias, version)
+
+    def delete_alias(self, use_case: str, alias: str) -> None:
+        """Remove an alias; one that is not there does nothing."""
+        self._client.delete_registered_model_alias(use_case, alias)
+
+    def alias(self, use_case: str, alias: str) -> str | None:
+        """The version that an alias points at; None when there is no such alias or model."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(self._client.get_model_version_by_alias(use_case, alias).version)
+        except MlflowException:
+            return None
+
+    def version_of_run(self, use_case: str, run_id: str) -> str:
+        """The registered version of a run.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        known = self._client.search_model_versions(f"name = '{use_case}' and run_id = '{run_id}'")
+        if not known:
+            raise NotFoundError(
+                f"{use_case} has no registered version of run {run_id} at {self.uri}; train again"
+            )
+        return str(known[0].version)
+
+    @cached_property
+    def _client(self) -> Any:  # noqa: ANN401 (mlflow is imported lazily)
+        # Read when MLflow is imported: no usage statistics leave the machine, and no progress bars in logs.
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        from mlflow.tracking import MlflowClient
+
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        if self.uri.startswith("sqlite:///"):
+            _make_database(Path(self.uri.removeprefix("sqlite:///")))
+        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    def _experiment(self, use_case: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            found = self._client.get_experiment_by_name(use_case)
+            if found is not None:
+                return str(found.experiment_id)
+            location = f"{self._artifact_root}/{use_case}" if self._artifact_root else None
+            return str(self._client.create_experiment(use_case, artifact_location=location))
+        except MlflowException as error:
+            found = self._client.get_experiment_by_name(use_case)  # somebody else made it first
+            if found is None:
+                raise StoreUnavailableError(f"MLflow at {self.uri} refused: {error}") from error
+            return str(found.experiment_id)
+
+
+def _make_database(path: Path) -> None:
+    """Make MLflow's database whole or not at all: MLflow cannot open a half migrated one."""
+    if path.exists():
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    logger.info("making MLflow's database, once, at %s", path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent) as scratch:
+        made = Path(scratch) / path.name
+        store = SqlAlchemyStore(f"sqlite:///{made}", path.parent.as_uri())
+        store.engine.dispose()
+        try:
+            os.link(made, path)
+        except FileExistsError:
+            logger.info("another process made it first")

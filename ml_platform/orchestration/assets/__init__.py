@@ -1,0 +1,1 @@
+"""Declarations as Dagster assets and checks."""

@@ -1,0 +1,84 @@
+"""The dataset: an immutable snapshot of labelled events."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+
+from ml_platform.datasets.checks import CHECKS, dataset_checks
+from ml_platform.datasets.snapshot import export_snapshot
+from ml_platform.orchestration.assets.checks import Checks
+from ml_platform.orchestration.assets.naming import Materialized, asset_key, common, declaration_version
+from ml_platform.orchestration.assets.view_usage import column_descriptions, column_lineage
+from ml_platform.orchestration.planning.calendar import end_of
+from ml_platform.orchestration.planning.conditions import when_missing
+from ml_platform.orchestration.planning.nodes import READS
+from ml_platform.orchestration.planning.recording import Recording
+from ml_platform.storage.base import ObjectStore
+from ml_platform.use_case import UseCase
+from ml_platform.warehouse.base import Warehouse
+
+__all__ = ["dataset_asset"]
+
+
+def dataset_asset(use_case: UseCase) -> dg.AssetsDefinition:
+    """``<use_case>/dataset``: exported by the warehouse itself, addressed by its content.
+
+    New days do not make it stale, or every day would train a model: the retraining sensor decides when a new one is
+    due. A change of what it was made from does.
+    """
+    key = dg.AssetKey([use_case.name, "dataset"])
+    declared = use_case.dataset
+    relations = {declared.events, declared.label.relation, *(v.view.relation for v in declared.views)}
+    checks = Checks(key, CHECKS, blocking=frozenset(CHECKS))
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(relation) for relation in sorted(relations)],
+        code_version=declaration_version(declared, leave_out={"data_schema"}),
+        metadata={
+            READS: {asset_key(relation).to_user_string(): "until_read" for relation in sorted(relations)}
+        },
+        description="Labelled events with what was known at the time of each: Parquet files and a manifest.",
+        check_specs=checks.specs,
+        automation_condition=when_missing(),
+        pool="warehouse",
+        **common(use_case, "parquet"),
+    )
+    def dataset(
+        context: dg.AssetExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        objects: dg.ResourceParam[ObjectStore],
+        scratch: dg.ResourceParam[Path],
+    ) -> Iterator[Materialized | dg.AssetCheckResult]:
+        recording = Recording(context)
+        last = recording.calendar[-1]
+        snapshot = export_snapshot(
+            use_case.name,
+            declared,
+            warehouse,
+            objects,
+            as_of=end_of(last),
+            scratch=scratch / "snapshots",
+            upstream=recording.upstream_versions(key),
+            progress=context.log.info,
+        )
+        manifest = snapshot.manifest
+        lineage = column_lineage(declared)
+        described = column_descriptions(context, lineage)
+        recording.finish(key, snapshot.version, rows=manifest.rows, read_until=last)
+        yield dg.MaterializeResult(
+            metadata={
+                "as_of": end_of(last).isoformat(),
+                "exported": "now" if snapshot.created else "before: the content is known",
+                "positives": manifest.positives,
+                "uri": snapshot.uri,
+                "dagster/column_lineage": lineage,
+                "dagster/column_schema": dg.TableSchema(
+                    [dg.TableColumn(c.name, c.type, described.get(c.name)) for c in manifest.columns]
+                ),
+            }
+        )
+        yield from checks.results(dataset_checks(snapshot, declared, warehouse, progress=context.log.info))
+
+    return dataset

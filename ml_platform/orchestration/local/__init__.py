@@ -1,0 +1,1 @@
+"""The Dagster instance that lives in the home folder."""

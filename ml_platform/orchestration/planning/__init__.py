@@ -1,0 +1,1 @@
+"""What is stale, what has been built, and in which order the rest is made."""

@@ -1,0 +1,101 @@
+"""The state of every asset, as `ml-platform status` shows it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster import DagsterEventType
+from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
+
+from ml_platform.orchestration.planning.calendar import calendar
+from ml_platform.orchestration.planning.ledger import Ledger
+from ml_platform.orchestration.planning.nodes import nodes_of
+from ml_platform.orchestration.planning.staleness import Staleness, digest
+from ml_platform.orchestration.platform import Platform
+
+__all__ = ["AssetState", "CheckState", "asset_states", "check_states", "freshness_of"]
+
+
+@dataclass(frozen=True)
+class AssetState:
+    """One asset: content version, when it was last materialised (UTC, ISO 8601), freshness, checks, staleness.
+
+    ``days`` is how many days of it there are (None for an asset without days); ``freshness`` is fresh, late, overdue or
+    ``-`` where there is no policy; ``stale`` says in words what is to be done, and is empty when nothing is.
+    """
+
+    asset: str
+    version: str | None
+    materialized_at: str | None
+    days: int | None
+    freshness: str
+    checks_passed: int
+    checks_failed: list[str]
+    stale: str
+
+
+@dataclass(frozen=True)
+class CheckState:
+    """The newest evaluation of a check."""
+
+    key: dg.AssetCheckKey
+    passed: bool
+    severity: dg.AssetCheckSeverity
+    description: str
+
+
+def freshness_of(policy: object, materialized_at: datetime | None, now: datetime) -> str:
+    """``fresh``, ``late`` (a warning) or ``overdue``, by a time-window policy; ``-`` without one."""
+    if not isinstance(policy, TimeWindowFreshnessPolicy):
+        return "-"
+    age = now - materialized_at if materialized_at else timedelta.max
+    if age > policy.fail_window.to_timedelta():
+        return "overdue"
+    return "late" if policy.warn_window and age > policy.warn_window.to_timedelta() else "fresh"
+
+
+def check_states(
+    instance: dg.DagsterInstance, keys: list[dg.AssetCheckKey]
+) -> dict[dg.AssetCheckKey, CheckState]:
+    """The newest evaluation of each check that has one."""
+    if not keys:
+        return {}
+    states = {}
+    for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(keys).items():
+        event = record.event.dagster_event if record.event else None
+        if event is None or event.event_type != DagsterEventType.ASSET_CHECK_EVALUATION:
+            continue
+        evaluation = event.asset_check_evaluation_data
+        states[key] = CheckState(key, evaluation.passed, evaluation.severity, evaluation.description or "")
+    return states
+
+
+def asset_states(platform: Platform, instance: dg.DagsterInstance, now: datetime) -> list[AssetState]:
+    """The state of every asset, upstream first."""
+    graph = platform.definitions.resolve_asset_graph()
+    nodes = nodes_of(list(graph.assets_defs), platform.externals)
+    staleness = Staleness(nodes, Ledger(instance), calendar(instance))
+    checks: dict[dg.AssetKey, list[CheckState]] = {}
+    for check in check_states(instance, list(graph.asset_check_keys)).values():
+        checks.setdefault(check.key.asset_key, []).append(check)
+    states = []
+    for key in graph.toposorted_asset_keys:
+        if key not in nodes:
+            continue
+        built = staleness.built(key)
+        newest = max((b.timestamp for b in built.values()), default=None)
+        at = datetime.fromtimestamp(newest, UTC) if newest is not None else None
+        versions = sorted((str(day), b.version) for day, b in built.items())
+        states.append(
+            AssetState(
+                asset=key.to_user_string(),
+                version=None if not built else versions[0][1] if not nodes[key].daily else digest(versions),
+                materialized_at=at.isoformat() if at else None,
+                days=len(built) if nodes[key].daily else None,
+                freshness=freshness_of(graph.get(key).freshness_policy, at, now),
+                checks_passed=sum(c.passed for c in checks.get(key, [])),
+                checks_failed=sorted(c.key.name for c in checks.get(key, []) if not c.passed),
+                stale=staleness.why(key),
+            )
+        )
+    return states

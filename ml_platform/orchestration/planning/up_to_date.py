@@ -1,0 +1,217 @@
+"""Brings everything that is stale up to date, in this process, wave by wave.
+
+A wave is all that is stale, and is made from nothing that is stale or may become so. After each the staleness is
+asked anew, so what turns out unchanged rebuilds nothing behind it.
+"""
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import dagster as dg
+from dagster import DagsterEventType
+
+from ml_platform.orchestration.local.home import PROCESS_TAG, process_tag
+from ml_platform.orchestration.planning.calendar import calendar, extend_calendar
+from ml_platform.orchestration.planning.collecting import Collector, Done, Failure
+from ml_platform.orchestration.planning.ledger import Ledger
+from ml_platform.orchestration.planning.nodes import Node, nodes_of
+from ml_platform.orchestration.planning.staleness import Day, Staleness
+from ml_platform.orchestration.planning.state import check_states
+from ml_platform.orchestration.planning.waves import Batch, Wave, batches, first_of
+
+__all__ = ["Report", "Updater"]
+
+_RANGE_START = "dagster/asset_partition_range_start"
+_RANGE_END = "dagster/asset_partition_range_end"
+_SKIPPED = Failure("", "it was skipped: something that it is built with failed")
+
+
+@dataclass
+class Report:
+    """What an update did.
+
+    ``failed`` says what each asset raised, a line for each day that could not be read; ``stopped`` is why nothing more
+    was tried, and empty otherwise.
+    """
+
+    steps: list[Done] = field(default_factory=list)
+    checks: list[dg.AssetCheckEvaluation] = field(default_factory=list)
+    failed: dict[dg.AssetKey, str] = field(default_factory=dict)
+    waiting: dict[dg.AssetKey, str] = field(default_factory=dict)
+    new_days: list[str] = field(default_factory=list)
+    run_ids: list[str] = field(default_factory=list)
+    stopped: str = ""
+
+    def fail(self, key: dg.AssetKey, failure: Failure) -> None:
+        """Take note of an asset that could not be made, on some days of it if they are many."""
+        lines = [*self.failed.get(key, "").splitlines(), *failure.message.splitlines()]
+        self.failed[key] = "\n".join(dict.fromkeys(lines))
+        if failure.of_lock:
+            self.stopped = failure.message
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is up to date: nothing failed (neither a step nor a check, warnings apart), nothing waits."""
+        errors = (c for c in self.checks if not c.passed and c.severity == dg.AssetCheckSeverity.ERROR)
+        return not (self.failed or self.waiting or any(errors))
+
+
+class Updater:
+    """Plans and executes waves until nothing is stale that can be built.
+
+    Args:
+        definitions: the assets, with resources bound.
+        instance: where runs are recorded.
+        externals: see :func:`~ml_platform.orchestration.planning.nodes.nodes_of`.
+        on_event: called with each Dagster event as it happens.
+        log_level: of Dagster's log on the console; the event log has everything anyway.
+    """
+
+    def __init__(
+        self,
+        definitions: dg.Definitions,
+        instance: dg.DagsterInstance,
+        externals: Mapping[dg.AssetKey, Callable[[str], str | None]],
+        on_event: Callable[[dg.DagsterEvent], None] = lambda _: None,
+        log_level: str = "CRITICAL",
+    ) -> None:
+        self._definitions = definitions
+        self._instance = instance
+        self._on_event = on_event
+        self._run_config = {"loggers": {"console": {"config": {"log_level": log_level}}}}
+        self._job = definitions.resolve_implicit_global_asset_job_def()
+        self.nodes: dict[dg.AssetKey, Node] = nodes_of(
+            list(definitions.resolve_asset_graph().assets_defs), externals
+        )
+        self._step_of = {
+            key: asset.node_def.name
+            for asset in definitions.resolve_asset_graph().assets_defs
+            if asset.is_executable
+            for key in asset.keys
+        }
+        self.ledger = Ledger(instance)
+
+    def staleness(self) -> Staleness:
+        """What is stale now."""
+        return Staleness(self.nodes, self.ledger, calendar(self._instance))
+
+    def update(
+        self,
+        days: Iterable[date],
+        also: Callable[[Staleness], Mapping[dg.AssetKey, frozenset[Day]]] = lambda _: {},
+    ) -> Report:
+        """Bring everything up to date.
+
+        Args:
+            days: the days of the data; the calendar is extended by them.
+            also: asked once when nothing else is stale: what to build although its inputs have not changed (a due
+                retraining).
+        """
+        report = Report(new_days=extend_calendar(self._instance, days))
+        asked = False
+        while True:
+            state = self.staleness()
+            wave: Wave = {
+                key: days
+                for key, days in state.ready.items()
+                if key not in report.failed and not self._blocked(key)
+            }
+            if not wave and not asked and not report.stopped:
+                asked = True
+                wave = {
+                    key: days for key, days in also(state).items() if self._may_be_made(state, key, report)
+                }
+            if not wave or report.stopped:
+                waiting = {
+                    key: self._waits_for(state, key) for key in state.stale if key not in report.failed
+                }
+                report.waiting = {key: reason for key, reason in waiting.items() if reason}
+                return report
+            wave = first_of(wave, state, self.nodes)
+            for batch in batches(wave, state, self.nodes, calendar(self._instance)):
+                if not report.stopped and not self._failed_before(batch, report):
+                    self._execute(batch, report)
+
+    def _may_be_made(self, state: Staleness, key: dg.AssetKey, report: Report) -> bool:
+        """What is built although nothing about it changed is not built from what waits or failed."""
+        return not (key in report.failed or state.waits_for(key, None) or self._blocked(key))
+
+    def _failed_before(self, batch: Batch, report: Report) -> bool:
+        """Whether earlier days of it, from which it reads, could not be made; raw days do not read each other."""
+        return any(key in report.failed and self.nodes[key].external is None for key in batch.keys)
+
+    def _blocked(self, key: dg.AssetKey) -> list[dg.AssetKey]:
+        """Upstream assets of which a blocking check failed."""
+        deps = [
+            dep for dep in self.nodes[key].deps if dep in self.nodes and dep not in self.nodes[key].together
+        ]
+        return [dep for dep in deps if failed_blocking_checks(self._definitions, self._instance, dep)]
+
+    def _waits_for(self, state: Staleness, key: dg.AssetKey) -> str:
+        before = sorted(
+            {dep.to_user_string() for day in state.stale[key] for dep in state.waits_for(key, day)}
+        )
+        if before:
+            return f"waits for {', '.join(before)}"
+        blocked = ", ".join(dep.to_user_string() for dep in self._blocked(key))
+        return f"is not made: a blocking check of {blocked} failed" if blocked else ""
+
+    def _execute(self, batch: Batch, report: Report) -> None:
+        run_id = str(uuid.uuid4())
+        tags = {PROCESS_TAG: process_tag() or ""}
+        if batch.first is not None and batch.last is not None:
+            tags |= {_RANGE_START: batch.first, _RANGE_END: batch.last}
+        collect = Collector()
+
+        def on_entry(entry: dg.EventLogEntry, _cursor: object = None) -> None:
+            if entry.dagster_event is not None:
+                collect(entry.dagster_event)
+                if entry.dagster_event.event_type != DagsterEventType.STEP_FAILURE:
+                    self._on_event(entry.dagster_event)
+
+        self._instance.add_event_listener(run_id, on_entry)
+        self._job.execute_in_process(
+            run_config=self._run_config,
+            instance=self._instance,
+            asset_selection=sorted(batch.keys),
+            tags=tags,
+            run_id=run_id,
+            raise_on_error=False,
+        )
+        report.run_ids.append(run_id)
+        report.steps += collect.steps
+        report.checks += collect.checks
+        told: set[str] = set()
+        for key in sorted(batch.keys - collect.made):
+            failure, event = collect.failures.get(self._step_of[key], (_SKIPPED, None))
+            halves = self._halves(key, batch) if failure.of_data else []
+            if not halves:
+                report.fail(key, failure)
+                if event is not None and self._step_of[key] not in told:
+                    told.add(self._step_of[key])
+                    self._on_event(event)
+            for half in halves:
+                self._execute(half, report)
+
+    def _halves(self, key: dg.AssetKey, batch: Batch) -> list[Batch]:
+        """Raw days of which one cannot be read are loaded by halves: one bad file does not hold up the rest."""
+        if self.nodes[key].external is None or batch.first == batch.last:
+            return []
+        order = calendar(self._instance)
+        first, last = order.index(str(batch.first)), order.index(str(batch.last))
+        middle = (first + last) // 2
+        return [Batch(frozenset({key}), order[a], order[b]) for a, b in ((first, middle), (middle + 1, last))]
+
+
+def failed_blocking_checks(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, key: dg.AssetKey
+) -> list[dg.AssetCheckKey]:
+    """Blocking checks of an asset whose newest evaluation failed with severity ERROR."""
+    graph = definitions.resolve_asset_graph()
+    keys = [k for k in graph.get_check_keys_for_assets({key}) if graph.get(k).blocking]
+    states = check_states(instance, keys).values()
+    return [
+        state.key for state in states if not state.passed and state.severity == dg.AssetCheckSeverity.ERROR
+    ]
