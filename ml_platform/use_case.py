@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from ml_platform.declaration import COLUMN, NAME, RELATION, Declaration
 
 __all__ = [
     "BatchPrediction",
@@ -24,16 +26,6 @@ __all__ = [
     "UseCase",
     "ViewFeatures",
 ]
-
-NAME = r"^[a-z][a-z0-9_]{0,62}$"
-COLUMN = r"^[A-Za-z_][A-Za-z0-9_]{0,126}$"
-RELATION = r"^[A-Za-z_][A-Za-z0-9_]{0,62}\.[A-Za-z_][A-Za-z0-9_]{0,126}$"
-
-
-class Declaration(BaseModel):
-    """Base of all declarations: immutable, and a misspelt field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class SyncGuard(Declaration):

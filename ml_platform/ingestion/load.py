@@ -121,10 +121,10 @@ def _load_together(
         with warehouse.session():
             warehouse.create(source.relation, source.schema)
             warehouse.create(QUARANTINE_TABLE, QUARANTINE)
-            warehouse.replace_days(source.relation, "day", days, accepted(), source.schema)
+            warehouse.replace_partitions(source.relation, "day", days, accepted(), source.schema)
             quarantine = chain(_quarantine_of_others(source, days, warehouse), staging.rejected())
-            warehouse.replace_days(QUARANTINE_TABLE, "day", days, quarantine, QUARANTINE)
-            versions = warehouse.day_versions(source.relation, "day", days)
+            warehouse.replace_partitions(QUARANTINE_TABLE, "day", days, quarantine, QUARANTINE)
+            versions = warehouse.partition_versions(source.relation, "day", days)
         rejections = staging.rejections()
     seconds = (time.monotonic() - started) / len(days)
     return [

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from ml_platform.use_case import COLUMN, NAME, Declaration
+from ml_platform.declaration import COLUMN, NAME, Declaration
 
 __all__ = ["Kind", "RawColumn", "RawSource"]
 

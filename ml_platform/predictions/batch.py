@@ -78,8 +78,8 @@ def predict_days(
     with warehouse.read(sql, parameters) as reader:
         schema = _schema(use_case, declared, reader.schema)
         batches = _score(use_case, reader, schema, release, model, progress)
-        warehouse.replace_days(declared.relation, DAY, wanted, batches, schema)
-    versions = warehouse.day_versions(declared.relation, DAY, wanted)
+        warehouse.replace_partitions(declared.relation, DAY, wanted, batches, schema)
+    versions = warehouse.partition_versions(declared.relation, DAY, wanted)
     return [DayPredictions(day, versions[day][1], versions[day][0], release.version) for day in wanted]
 
 

@@ -80,7 +80,7 @@ class Warehouse(ABC):
         """Create the table (and its schema) if it is not there; columns that it lacks are added."""
 
     @abstractmethod
-    def replace_days(
+    def replace_partitions(
         self,
         relation: str,
         day_column: str,
@@ -103,7 +103,7 @@ class Warehouse(ABC):
         """Have the warehouse itself write a query's rows, in the query's order, as Parquet files into ``folder``."""
 
     @abstractmethod
-    def day_versions(
+    def partition_versions(
         self, relation: str, day_column: str, days: Sequence[date]
     ) -> dict[date, tuple[str, int]]:
         """Content version and number of rows of each day: the same rows in any order give the same version.

@@ -95,7 +95,7 @@ class DuckDBWarehouse(Warehouse):
         with self._transaction() as connection:
             _create(connection, relation, schema)
 
-    def replace_days(
+    def replace_partitions(
         self,
         relation: str,
         day_column: str,
@@ -151,7 +151,7 @@ class DuckDBWarehouse(Warehouse):
                 files.append(target)
         return files
 
-    def day_versions(
+    def partition_versions(
         self, relation: str, day_column: str, days: Sequence[date]
     ) -> dict[date, tuple[str, int]]:
         """Content version and number of rows of each day; see :mod:`ml_platform.warehouse.content_hash`."""

@@ -51,7 +51,7 @@ def test_values_and_types_come_back_as_they_went_in(warehouse: Warehouse) -> Non
     }  # fmt: skip
     rows = [row, dict.fromkeys(row) | {"day": DAYS[0]}]
     assert (
-        warehouse.replace_days(
+        warehouse.replace_partitions(
             "raw.things", "day", DAYS[:1], [pa.RecordBatch.from_pylist(rows, schema)], schema
         )
         == 2
@@ -62,44 +62,46 @@ def test_values_and_types_come_back_as_they_went_in(warehouse: Warehouse) -> Non
     assert result.to_pylist() == [row]
 
 
-def test_replace_days_replaces_those_days_and_no_others(warehouse: Warehouse) -> None:
-    warehouse.replace_days("raw.things", "day", DAYS, [batch(DAYS[0], "a"), batch(DAYS[1], "b", "c")], SCHEMA)
-    assert warehouse.replace_days("raw.things", "day", DAYS[1:], [batch(DAYS[2], "d")], SCHEMA) == 1
+def test_replace_partitions_replaces_those_days_and_no_others(warehouse: Warehouse) -> None:
+    warehouse.replace_partitions(
+        "raw.things", "day", DAYS, [batch(DAYS[0], "a"), batch(DAYS[1], "b", "c")], SCHEMA
+    )
+    assert warehouse.replace_partitions("raw.things", "day", DAYS[1:], [batch(DAYS[2], "d")], SCHEMA) == 1
     assert ids(warehouse) == {DAYS[0]: ["a"], DAYS[2]: ["d"]}
-    assert warehouse.replace_days("raw.things", "day", [], [], SCHEMA) == 0
-    assert warehouse.replace_days("raw.things", "day", DAYS[2:], [], SCHEMA) == 0
+    assert warehouse.replace_partitions("raw.things", "day", [], [], SCHEMA) == 0
+    assert warehouse.replace_partitions("raw.things", "day", DAYS[2:], [], SCHEMA) == 0
     assert ids(warehouse) == {DAYS[0]: ["a"]}
 
 
 def test_rows_of_other_days_are_refused_and_nothing_is_written(warehouse: Warehouse) -> None:
-    warehouse.replace_days("raw.things", "day", DAYS[:1], [batch(DAYS[0], "a")], SCHEMA)
+    warehouse.replace_partitions("raw.things", "day", DAYS[:1], [batch(DAYS[0], "a")], SCHEMA)
     with pytest.raises(DataError, match=r"raw\.things"):
-        warehouse.replace_days(
+        warehouse.replace_partitions(
             "raw.things", "day", DAYS[:1], [batch(DAYS[0], "b"), batch(DAYS[1], "c")], SCHEMA
         )
     assert ids(warehouse) == {DAYS[0]: ["a"]}
 
 
 def test_an_error_while_rows_are_made_leaves_the_old_rows_and_arrives_as_itself(warehouse: Warehouse) -> None:
-    warehouse.replace_days("raw.things", "day", DAYS[:1], [batch(DAYS[0], "a")], SCHEMA)
+    warehouse.replace_partitions("raw.things", "day", DAYS[:1], [batch(DAYS[0], "a")], SCHEMA)
 
     def broken() -> Iterator[pa.RecordBatch]:
         yield batch(DAYS[0], "b")
         raise DataError("row 7 is odd")
 
     with pytest.raises(DataError, match="row 7 is odd"):
-        warehouse.replace_days("raw.things", "day", DAYS[:1], broken(), SCHEMA)
+        warehouse.replace_partitions("raw.things", "day", DAYS[:1], broken(), SCHEMA)
     assert ids(warehouse) == {DAYS[0]: ["a"]}
 
 
 def test_rows_may_be_made_from_the_same_table(warehouse: Warehouse) -> None:
-    warehouse.replace_days("raw.things", "day", DAYS[:1], [batch(DAYS[0], "a", "b")], SCHEMA)
+    warehouse.replace_partitions("raw.things", "day", DAYS[:1], [batch(DAYS[0], "a", "b")], SCHEMA)
 
     def copied() -> Iterator[pa.RecordBatch]:
         with warehouse.read("SELECT * FROM raw.things WHERE id = ?", ["b"]) as reader:
             yield from reader
 
-    warehouse.replace_days("raw.things", "day", DAYS[:1], copied(), SCHEMA)
+    warehouse.replace_partitions("raw.things", "day", DAYS[:1], copied(), SCHEMA)
     assert ids(warehouse) == {DAYS[0]: ["b"]}
 
 
@@ -107,7 +109,7 @@ def test_the_rows_of_a_large_first_load_are_found_at_once(warehouse: Warehouse) 
     schema = pa.schema([("n", pa.int64()), ("day", pa.date32())])
     rows = pa.table({"n": range(200_000), "day": [DAYS[0]] * 200_000}, schema=schema)
     with warehouse.session():
-        warehouse.replace_days("raw.things", "day", DAYS[:1], rows.to_batches(50_000), schema)
+        warehouse.replace_partitions("raw.things", "day", DAYS[:1], rows.to_batches(50_000), schema)
         assert warehouse.scalar("SELECT max(n) FROM raw.things") == 199_999
         assert warehouse.scalar("SELECT count(*) FROM raw.things WHERE n = 150000") == 1
         assert warehouse.scalar("SELECT count(*) FROM raw.things a JOIN raw.things b USING (n)") == 200_000
@@ -115,10 +117,10 @@ def test_the_rows_of_a_large_first_load_are_found_at_once(warehouse: Warehouse) 
 
 def test_a_session_changes_nothing_but_the_time_it_takes(warehouse: Warehouse) -> None:
     with warehouse.session():
-        warehouse.replace_days("raw.things", "day", DAYS[:1], [batch(DAYS[0], "a")], SCHEMA)
+        warehouse.replace_partitions("raw.things", "day", DAYS[:1], [batch(DAYS[0], "a")], SCHEMA)
         with warehouse.session():
             assert ids(warehouse) == {DAYS[0]: ["a"]}
-        warehouse.replace_days("raw.things", "day", DAYS[:1], [batch(DAYS[0], "b")], SCHEMA)
+        warehouse.replace_partitions("raw.things", "day", DAYS[:1], [batch(DAYS[0], "b")], SCHEMA)
     assert ids(warehouse) == {DAYS[0]: ["b"]}
 
 
@@ -126,11 +128,11 @@ def test_missing_columns_are_added(warehouse: Warehouse) -> None:
     warehouse.create("raw.things", SCHEMA)
     warehouse.create("raw.things", SCHEMA)
     assert warehouse.exists("raw.things")
-    warehouse.replace_days("raw.things", "day", DAYS[:1], [batch(DAYS[0], "a")], SCHEMA)
+    warehouse.replace_partitions("raw.things", "day", DAYS[:1], [batch(DAYS[0], "a")], SCHEMA)
     wider = SCHEMA.append(pa.field("noted", pa.timestamp("us", tz="UTC")))
-    warehouse.replace_days("raw.things", "day", DAYS[1:2], [batch(DAYS[1], "b", schema=wider)], wider)
+    warehouse.replace_partitions("raw.things", "day", DAYS[1:2], [batch(DAYS[1], "b", schema=wider)], wider)
     assert warehouse.columns("raw.things")["noted"] == pa.timestamp("us", tz="UTC")
-    warehouse.replace_days("raw.things", "day", DAYS[2:], [batch(DAYS[2], "c")], SCHEMA)
+    warehouse.replace_partitions("raw.things", "day", DAYS[2:], [batch(DAYS[2], "c")], SCHEMA)
     assert ids(warehouse) == {DAYS[0]: ["a"], DAYS[1]: ["b"], DAYS[2]: ["c"]}
 
 
@@ -138,7 +140,7 @@ def test_what_is_not_there(warehouse: Warehouse) -> None:
     assert warehouse.columns("raw.nothing") == {}
     assert not warehouse.exists("raw.nothing")
     with pytest.raises(NotFoundError, match=r"raw\.nothing"):
-        warehouse.day_versions("raw.nothing", "day", DAYS)
+        warehouse.partition_versions("raw.nothing", "day", DAYS)
     assert warehouse.scalar("SELECT 1 WHERE 1 = 2") is None
 
 
@@ -147,13 +149,13 @@ def test_identifiers_are_checked(warehouse: Warehouse, name: str) -> None:
     with pytest.raises(ConfigurationError):
         warehouse.columns(name)
     with pytest.raises(ConfigurationError):
-        warehouse.replace_days(name, "day", DAYS, [], SCHEMA)
+        warehouse.replace_partitions(name, "day", DAYS, [], SCHEMA)
 
 
 def test_parameters_are_bound(warehouse: Warehouse) -> None:
     assert warehouse.scalar("SELECT ?", ["'; DROP TABLE x; --"]) == "'; DROP TABLE x; --"
     assert warehouse.scalar("SELECT $a + $b", {"a": 1, "b": 2}) == 3
-    warehouse.replace_days("raw.things", "day", DAYS[:1], [batch(DAYS[0], "a", "b")], SCHEMA)
+    warehouse.replace_partitions("raw.things", "day", DAYS[:1], [batch(DAYS[0], "a", "b")], SCHEMA)
     warehouse.execute("DELETE FROM raw.things WHERE id = ?", ["a"])
     warehouse.execute("DELETE FROM raw.things WHERE day = $day", {"day": DAYS[1]})
     assert ids(warehouse) == {DAYS[0]: ["b"]}
@@ -180,7 +182,7 @@ def test_times_are_utc(warehouse: Warehouse) -> None:
     rows = pa.RecordBatch.from_pylist(
         [{"seen": datetime(2000, 1, 1, 20, tzinfo=UTC), "day": DAYS[1]}], schema
     )
-    warehouse.replace_days("raw.times", "day", DAYS[1:2], [rows], schema)
+    warehouse.replace_partitions("raw.times", "day", DAYS[1:2], [rows], schema)
     result = warehouse.table("SELECT seen, CAST(seen AS DATE) AS utc_day FROM raw.times")
     assert result.schema.field("seen").type == pa.timestamp("us", tz="UTC")
     assert result.to_pylist() == [{"seen": datetime(2000, 1, 1, 20, tzinfo=UTC), "utc_day": date(2000, 1, 1)}]
@@ -207,15 +209,15 @@ def test_export_writes_the_rows_in_order(
 
 def test_a_version_depends_on_content_alone(warehouse: Warehouse) -> None:
     rows = [batch(DAYS[1], f"{n}", amount=n / 7) for n in range(50)]
-    warehouse.replace_days("raw.things", "day", DAYS[1:2], rows, SCHEMA)
-    first = warehouse.day_versions("raw.things", "day", DAYS)
+    warehouse.replace_partitions("raw.things", "day", DAYS[1:2], rows, SCHEMA)
+    first = warehouse.partition_versions("raw.things", "day", DAYS)
     assert list(first) == DAYS
     assert [count for _, count in first.values()] == [0, 50, 0]
     assert first[DAYS[0]] == first[DAYS[2]] != first[DAYS[1]]
     turned = pa.schema([SCHEMA.field(i) for i in (3, 1, 0, 2)])
     whole = pa.Table.from_batches(rows[::-1]).select(turned.names).combine_chunks()
-    warehouse.replace_days("raw.others", "day", DAYS[1:2], whole.to_batches(), turned)
-    assert warehouse.day_versions("raw.others", "day", DAYS) == first
+    warehouse.replace_partitions("raw.others", "day", DAYS[1:2], whole.to_batches(), turned)
+    assert warehouse.partition_versions("raw.others", "day", DAYS) == first
 
 
 @pytest.mark.parametrize(
@@ -231,18 +233,18 @@ def test_a_version_depends_on_content_alone(warehouse: Warehouse) -> None:
 )
 def test_one_changed_cell_gives_another_version_to_its_day_alone(warehouse: Warehouse, change: str) -> None:
     rows = [batch(day, *(f"{n}" for n in range(5)), amount=1.5) for day in DAYS]
-    warehouse.replace_days("raw.things", "day", DAYS, rows, SCHEMA)
-    before = warehouse.day_versions("raw.things", "day", DAYS)
+    warehouse.replace_partitions("raw.things", "day", DAYS, rows, SCHEMA)
+    before = warehouse.partition_versions("raw.things", "day", DAYS)
     warehouse.execute(f"UPDATE raw.things SET {change} WHERE id = '1' AND day = ?", [DAYS[1]])
-    after = warehouse.day_versions("raw.things", "day", DAYS)
+    after = warehouse.partition_versions("raw.things", "day", DAYS)
     assert {day for day in DAYS if before[day] != after[day]} == {DAYS[1]}
 
 
 def test_a_repeated_row_counts(warehouse: Warehouse) -> None:
     versions = set()
     for copies in (1, 2, 3):
-        warehouse.replace_days("raw.things", "day", DAYS[:1], [batch(DAYS[0], *["a"] * copies)], SCHEMA)
-        versions.add(warehouse.day_versions("raw.things", "day", DAYS[:1])[DAYS[0]])
+        warehouse.replace_partitions("raw.things", "day", DAYS[:1], [batch(DAYS[0], *["a"] * copies)], SCHEMA)
+        versions.add(warehouse.partition_versions("raw.things", "day", DAYS[:1])[DAYS[0]])
     assert len(versions) == 3
 
 
@@ -250,7 +252,7 @@ def test_threads_share_a_warehouse(warehouse: Warehouse) -> None:
     days = [date(2001, 1, 1) + timedelta(n) for n in range(12)]
 
     def work(day: date) -> int:
-        warehouse.replace_days("raw.things", "day", [day], [batch(day, "a", "b")], SCHEMA)
+        warehouse.replace_partitions("raw.things", "day", [day], [batch(day, "a", "b")], SCHEMA)
         return warehouse.scalar("SELECT count(*) FROM raw.things WHERE day = ?", [day])
 
     with ThreadPoolExecutor(6) as pool:

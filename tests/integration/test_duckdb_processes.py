@@ -39,7 +39,7 @@ for n in itertools.count(int(sys.argv[2])):
     def batches():
         for day in days * 10:
             yield pa.record_batch({"n": [n] * 3000, "day": [day] * 3000}, schema=schema)
-    warehouse.replace_days("raw.things", "day", days, batches(), schema)
+    warehouse.replace_partitions("raw.things", "day", days, batches(), schema)
     print(n, flush=True)
 """
 
@@ -136,7 +136,7 @@ def test_a_killed_replace_leaves_the_old_days_or_the_new(tmp_path: Path) -> None
         assert rows[0]["n"] >= max(confirmed, default=0), "a confirmed write was lost"
         written = rows[0]["n"]
     schema = pa.schema([("n", pa.int64()), ("day", pa.date32())])
-    assert DuckDBWarehouse(path).replace_days("raw.things", "day", [date(2000, 1, 1)], [], schema) == 0
+    assert DuckDBWarehouse(path).replace_partitions("raw.things", "day", [date(2000, 1, 1)], [], schema) == 0
 
 
 def test_processes_that_create_a_warehouse_together_all_succeed(tmp_path: Path) -> None:

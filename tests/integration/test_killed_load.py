@@ -41,7 +41,7 @@ def drop(landing: Path, amount: int) -> None:
 
 def state(warehouse: DuckDBWarehouse) -> Any:
     quarantine = "SELECT source, day, file, row_number, reason, record FROM raw.quarantine ORDER BY ALL"
-    return warehouse.day_versions("raw.payments", "day", DAYS), warehouse.table(quarantine).to_pylist()
+    return warehouse.partition_versions("raw.payments", "day", DAYS), warehouse.table(quarantine).to_pylist()
 
 
 def test_a_killed_load_run_again_gives_the_same(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def returns(of: pa.Table, after: timedelta = timedelta(days=2), seed: int = 1) -
 def fill(warehouse: Warehouse, relation: str, rows: pa.Table) -> None:
     """Put rows into a table, replacing their days."""
     days = sorted(set(rows.column("day").to_pylist()))
-    warehouse.replace_days(relation, "day", days, rows.to_batches(), rows.schema)
+    warehouse.replace_partitions(relation, "day", days, rows.to_batches(), rows.schema)
 
 
 def days(n: int, start: int = 0) -> list[date]:

@@ -38,7 +38,7 @@ class Bench:
         self.warehouse.execute(f"DROP TABLE IF EXISTS {self.view.relation}")
         table = table.append_column("day", pa.array([dt.date(2019, 1, 1)] * len(rows), pa.date32()))
         days = [dt.date(2019, 1, 1)]
-        self.warehouse.replace_days(self.view.relation, "day", days, table.to_batches(), table.schema)
+        self.warehouse.replace_partitions(self.view.relation, "day", days, table.to_batches(), table.schema)
 
     def sync(self, **options: Any) -> SyncResult:
         """Sync the view."""

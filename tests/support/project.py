@@ -86,7 +86,7 @@ def state_of(home: Path) -> dict[str, Any]:
         days = warehouse.table(f"SELECT DISTINCT day FROM {name} ORDER BY day").column("day").to_pylist()
         if days and name != "raw.quarantine":
             versions[name] = {
-                str(day): found for day, found in warehouse.day_versions(name, "day", days).items()
+                str(day): found for day, found in warehouse.partition_versions(name, "day", days).items()
             }
     registry = Registry(FolderStore(home / "registry"))
     log = LocalEventLog(home / "events.db")

@@ -31,7 +31,8 @@ from datetime import timedelta
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ml_platform.use_case import COLUMN, FeatureView, ViewFeatures
+from ml_platform.declaration import COLUMN
+from ml_platform.use_case import FeatureView, ViewFeatures
 from ml_platform.warehouse.base import identifier
 
 __all__ = ["PointInTimeRequest", "SqlDialect", "quote_parts"]

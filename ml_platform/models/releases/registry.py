@@ -21,13 +21,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from ml_platform.declaration import NAME
 from ml_platform.errors import ConfigurationError, GateNotPassedError, NotFoundError
 from ml_platform.models.releases.card import history_section
 from ml_platform.models.releases.files import ReleaseFiles
 from ml_platform.models.releases.manifest import CARD, AuditEntry, Release, ReleaseManifest, describe_files
 from ml_platform.models.releases.pointers import Champions, Pointer
 from ml_platform.storage.base import ObjectStore
-from ml_platform.use_case import NAME
 
 __all__ = ["Registry"]
 

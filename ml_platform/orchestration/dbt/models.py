@@ -103,7 +103,7 @@ def _record(
         if specs[key].metadata.get(VIEW):
             recording.finish(key, {day: recording.derived_version(key, day) for day in recording.days})
             continue
-        found = warehouse.day_versions(".".join(key.path), "day", days)
+        found = warehouse.partition_versions(".".join(key.path), "day", days)
         recording.finish(
             key,
             {day.isoformat(): version for day, (version, _) in found.items()},

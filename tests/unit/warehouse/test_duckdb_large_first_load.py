@@ -17,8 +17,12 @@ def test_a_first_load_of_more_than_a_row_group_is_found_again(tmp_path: Path) ->
         {"n": range(ROWS), "day": pa.array([days[n * 10 // ROWS] for n in range(ROWS)], pa.date32())}
     )
     assert (
-        warehouse.replace_days("big.first", "day", days, rows.to_batches(max_chunksize=50_000), rows.schema)
+        warehouse.replace_partitions(
+            "big.first", "day", days, rows.to_batches(max_chunksize=50_000), rows.schema
+        )
         == ROWS
     )
     assert warehouse.scalar("SELECT max(n) FROM big.first") == ROWS - 1
-    assert [n for _, n in warehouse.day_versions("big.first", "day", days).values()] == [ROWS // 10] * 10
+    assert [n for _, n in warehouse.partition_versions("big.first", "day", days).values()] == [
+        ROWS // 10
+    ] * 10
