@@ -169,6 +169,7 @@ class Release(Stored):
     """An immutable release: ``files`` are what is loaded, ``card`` is for people (Markdown and plots)."""
 
     use_case: str
+    model: str
     version: str
     files: tuple[ReleaseFile, ...] = Field(min_length=1)
     card: tuple[ReleaseFile, ...] = ()
@@ -178,35 +179,50 @@ class Release(Stored):
     def of(
         cls,
         use_case: str,
+        model: str,
         files: tuple[ReleaseFile, ...],
         manifest: ReleaseManifest,
         card: tuple[ReleaseFile, ...] = (),
     ) -> Self:
         """The release that these files and this manifest make."""
-        version = _version(use_case, files, manifest)
-        return cls(use_case=use_case, version=version, files=files, card=card, manifest=manifest)
+        version = _version(use_case, model, files, manifest)
+        return cls(use_case=use_case, model=model, version=version, files=files, card=card, manifest=manifest)
+
+    @property
+    def name(self) -> str:
+        """The model that it is a release of: ``<use_case>/<model>``."""
+        return f"{self.use_case}/{self.model}"
 
     @property
     def is_consistent(self) -> bool:
         """Whether the version is the one that the content gives."""
-        return self.version == _version(self.use_case, self.files, self.manifest)
+        return self.version == _version(self.use_case, self.model, self.files, self.manifest)
 
 
 class AuditEntry(Stored):
-    """One change of a use case's champion; the newest one is also the pointer ``current.json``."""
+    """One change of a stage; the newest one is also the pointer ``stages/<stage>.json``."""
 
     use_case: str
-    sequence: int = Field(ge=1, description="1, 2, 3, … without a gap.")
-    action: Literal["release", "rollback"]
-    version: str = Field(description="The champion from here on.")
-    previous: str | None = Field(description="The champion before.")
-    manifest_sha256: str = Field(description="Digest of the version's manifest.")
+    model: str
+    stage: str
+    sequence: int = Field(ge=1, description="1, 2, 3, … without a gap, of this stage.")
+    action: Literal["release", "assign", "rollback", "clear"]
+    version: str | None = Field(description="What the stage names from here on; None: it was cleared.")
+    previous: str | None = Field(description="What it named before.")
+    manifest_sha256: str | None = Field(description="Digest of the version's manifest.")
     who: str = Field(min_length=1)
     why: str = Field(min_length=1)
     at: AwareDatetime
     withdrawn: tuple[str, ...] = Field(
-        default=(), description="Versions rolled back away from; not promoted again unless forced."
+        default=(),
+        description="Versions that a person took this stage from; not given it again unless forced.",
     )
+
+    @model_validator(mode="after")
+    def _names_a_manifest(self) -> Self:
+        if (self.version is None) != (self.manifest_sha256 is None):
+            raise ValueError("a version is named together with the digest of its manifest")
+        return self
 
 
 def describe_files(folder: Path) -> tuple[ReleaseFile, ...]:
@@ -241,10 +257,11 @@ def _refuse_pickle(path: Path, start: bytes) -> None:
         )
 
 
-def _version(use_case: str, files: tuple[ReleaseFile, ...], manifest: ReleaseManifest) -> str:
+def _version(use_case: str, model: str, files: tuple[ReleaseFile, ...], manifest: ReleaseManifest) -> str:
     """``<last day of the data, YYYYMMDD>-<first 12 hex digits of the content's SHA-256>``."""
     content = {
         "use_case": use_case,
+        "model": model,
         "files": [file.model_dump() for file in files],
         "manifest": json.loads(manifest.model_dump_json(include=_DECIDING)),
     }

@@ -22,8 +22,10 @@ from ml_platform.models.releases.manifest import (
 MODEL = (ReleaseFile(path="model.ubj", sha256="ab" * 32, size=7),)
 
 
-def version(files: tuple[ReleaseFile, ...] = MODEL, use_case: str = "card", **changes: object) -> str:
-    return Release.of(use_case, files, manifest(**changes)).version
+def version(
+    files: tuple[ReleaseFile, ...] = MODEL, use_case: str = "card", model: str = "model", **changes: object
+) -> str:
+    return Release.of(use_case, model, files, manifest(**changes)).version
 
 
 def test_a_version_tells_the_last_day_of_its_data() -> None:
@@ -49,6 +51,7 @@ def test_a_version_tells_the_last_day_of_its_data() -> None:
         },
         {"files": (ReleaseFile(path="model.ubj", sha256="ac" * 32, size=7),)},
         {"use_case": "other"},
+        {"model": "other"},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -82,7 +85,7 @@ def test_the_order_of_parameters_does_not_matter_and_manifests_survive_storage(
 ) -> None:
     backwards = dict(reversed(parameters.items()))
     assert version(parameters=parameters) == version(parameters=backwards)
-    release = Release.of("card", MODEL, manifest(parameters=parameters))
+    release = Release.of("card", "model", MODEL, manifest(parameters=parameters))
     stored = Release.from_json(release.to_json())
     assert stored.to_json() == release.to_json()
     assert stored.is_consistent
