@@ -35,21 +35,25 @@ class Table(Generic[T]):
         """Every name, sorted."""
         return tuple(sorted({*self._own, *self._others}))
 
+    def check(self, name: str) -> None:
+        """Refuse a name that is not in the table, importing nothing. Raises ConfigurationError."""
+        if name not in self._own and name not in self._others:
+            raise ConfigurationError(
+                f"there is no {self._noun} {name!r}; choose one of {list(self.names())}, or install the package that "
+                f"registers it in the entry point group {self._group}"
+            )
+
     def load(self, name: str) -> type[T]:
         """The class of that name.
 
         Raises:
             ConfigurationError: there is none, or the package that registers it cannot be imported.
         """
+        self.check(name)
         if name in self._own:
             module, attribute = self._own[name]
             found: type[T] = getattr(import_module(module), attribute)
             return found
-        if name not in self._others:
-            raise ConfigurationError(
-                f"there is no {self._noun} {name!r}; choose one of {list(self.names())}, or install the package that "
-                f"registers it in the entry point group {self._group}"
-            )
         entry = self._others[name]
         try:
             loaded: type[T] = entry.load()

@@ -13,7 +13,15 @@ import pyarrow.compute as pc
 from ml_platform.errors import SchemaMismatchError
 from ml_platform.table import Entry, Table
 
-__all__ = ["FittedModel", "feature_matrix", "framework", "framework_names", "require_features"]
+__all__ = [
+    "FittedModel",
+    "check_framework",
+    "feature_matrix",
+    "framework",
+    "framework_names",
+    "is_numeric",
+    "require_features",
+]
 
 
 class FittedModel(ABC):
@@ -91,6 +99,11 @@ def framework(name: str) -> type[FittedModel]:
         ConfigurationError: there is no such framework; names those there are.
     """
     return _FRAMEWORKS.load(name)
+
+
+def check_framework(name: str) -> None:
+    """Refuse a framework that does not exist, importing none. Raises ConfigurationError."""
+    _FRAMEWORKS.check(name)
 
 
 def framework_names() -> tuple[str, ...]:

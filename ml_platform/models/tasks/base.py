@@ -154,6 +154,10 @@ class Task(ABC):
         """
 
     @abstractmethod
+    def summary(self, labels: Array, classes: tuple[str, ...]) -> Mapping[str, float]:
+        """A few figures of labels, for the record of a fold: positives, rows of each class, mean and spread."""
+
+    @abstractmethod
     def learnable(self, labels: Array, classes: tuple[str, ...]) -> str | None:
         """What keeps labels from being learnt or tested (one class only, say), as a sentence; None: nothing does."""
 
@@ -209,7 +213,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def figures_sql(self, judged: str, label: Label, sql: "SqlDialect") -> str:
+    def figures_sql(self, judged: str, label: Label, sql: "SqlDialect") -> Query:
         """Query that counts how predictions did, so that no row leaves the warehouse.
 
         ``judged`` names a relation with ``scope`` (a date, or null for all days together), the prediction's columns,
