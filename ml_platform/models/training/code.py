@@ -30,7 +30,7 @@ _DECIDING = (
     "ml_platform.models.training.data",
     "ml_platform.models.training.splits",
 )
-_DRAWING = "plots"
+_DRAWING = ("plots", "drawing")
 _INSTALLED = {"site-packages", "dist-packages"}
 _TYPING = {"__future__", "collections.abc", "numpy.typing", "typing", "typing_extensions"}
 _TABLE = "Table"
