@@ -12,12 +12,13 @@ def model_card(model: str, manifest: ReleaseManifest, plots: Iterable[str] = ())
     facts = {
         "model": model,
         "owner": manifest.owner,
+        "task": manifest.task,
         "framework": manifest.framework,
         "data version": manifest.data_version,
         "code version": manifest.code_version,
         "trained on": _span(manifest.train_window),
         "tested on": _span(manifest.test_window),
-        "label": manifest.label,
+        "label": manifest.label or "",
         "MLflow run": manifest.run_id or "",
     }
     models = {"this model": manifest.metrics, **manifest.baselines}

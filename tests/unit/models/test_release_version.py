@@ -14,10 +14,9 @@ from ml_platform.models.releases.manifest import (
     Release,
     ReleaseFile,
     ReleaseManifest,
-    ScoreDistribution,
     Window,
     describe_files,
-)
+)from ml_platform.models.tasks.base import Distribution
 
 MODEL = (ReleaseFile(path="model.ubj", sha256="ab" * 32, size=7),)
 
@@ -37,6 +36,7 @@ def test_a_version_tells_the_last_day_of_its_data() -> None:
 @pytest.mark.parametrize(
     "change",
     [
+        {"task": "regression"},
         {"framework": "lightgbm"},
         {"data_version": "d2"},
         {"code_version": "c2"},
@@ -67,7 +67,7 @@ def test_what_merely_describes_does_not() -> None:
         run_id="run-2",
         owner="team:b",
         description="again",
-        test_scores=ScoreDistribution(edges=(0.5,), shares=(0.5, 0.5)),
+        test_predictions=Distribution(edges=(0.5,), shares=(0.5, 0.5)),
     )
     assert described == version()
 
