@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from samples import jobs
 from samples.jobs import OddError, PlainError, job
 from samples.killed import start
+from support.waiting import until
 
 from ml_platform.compute.base import Compute, TrainingJob, TrainingResult
 from ml_platform.compute.in_process import InProcessCompute
@@ -61,13 +61,8 @@ def asked(backend: str, folder: Path, does: str) -> "subprocess.Popen[str]":
 
 def begun(folder: Path, attempts: int = 1) -> int:
     """Wait until so many attempts have begun; the process of the last."""
-    pause = threading.Event()
-    for _ in range(3_000):
-        found = folder / f"begun-{attempts - 1}"
-        if found.exists() and (text := found.read_text()):
-            return int(text)
-        pause.wait(0.02)
-    raise AssertionError(f"attempt {attempts} did not begin")
+    note = folder / f"begun-{attempts - 1}"
+    return int(until(lambda: note.exists() and note.read_text(), f"attempt {attempts}", 60, every=0.02))
 
 
 def noted(folder: Path) -> list[str]:
@@ -145,8 +140,7 @@ def test_who_asks_for_a_job_that_is_at_work_waits_for_it(
     with ThreadPoolExecutor(2) as pool:
         asking = pool.submit(compute.run, job(tmp_path, "wait"), said.append)
         attached = pool.submit(compute.attach, job(tmp_path, "wait"))
-        while not any("attempt 0 began" in line for line in said):
-            threading.Event().wait(0.02)
+        until(lambda: any("attempt 0 began" in line for line in said), "its progress", 60, every=0.02)
         assert not asking.done()
         assert not attached.done()
         (tmp_path / "go").touch()
@@ -163,8 +157,7 @@ def test_who_waited_for_a_job_that_fails_gets_its_error(compute: Compute, tmp_pa
         asking = pool.submit(compute.run, failing)
         begun(tmp_path)
         attached = pool.submit(compute.attach, failing, said.append)
-        while not said:
-            threading.Event().wait(0.02)
+        until(lambda: said, "its progress", 60, every=0.02)
         (tmp_path / "go").touch()
         for future in (asking, attached):
             with pytest.raises(DataError, match="bring more days"):
@@ -200,8 +193,7 @@ def test_who_waits_for_a_job_whose_process_is_killed_takes_it_over(backend: str,
     said: list[str] = []
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(BACKENDS[backend](tmp_path).run, job(tmp_path, "wait"), said.append)
-        while not any("attempt 0 began" in line for line in said):
-            threading.Event().wait(0.02)
+        until(lambda: any("attempt 0 began" in line for line in said), "its progress", 60, every=0.02)
         os.kill(working, signal.SIGKILL)
         begun(tmp_path, attempts=2)
         (tmp_path / "go").touch()

@@ -280,6 +280,10 @@ class Registry:
         """Models of a use case that have a stage, whether it still declares them or not, by name."""
         return models_of(self._store, use_case)
 
+    def stage_names(self, use_case: str, model: str) -> tuple[str, ...]:
+        """Every stage that names or named a release, the champion first."""
+        return self._stages(use_case, model).names()
+
     def stages(self, use_case: str, model: str) -> dict[str, AuditEntry]:
         """The stages that name a release, the champion first, each with the change that made it so."""
         stages = self._stages(use_case, model)
@@ -303,7 +307,7 @@ class Registry:
 
     def list(self, use_case: str, model: str) -> tuple[Release, ...]:
         """Every version that a stage names or named: those of the champion first, then by first release."""
-        digests = self._all_digests(self._stages(use_case, model))
+        digests = self._stages(use_case, model).digests()
         return tuple(
             self._files.read(use_case, model, version, digest) for version, digest in digests.items()
         )
@@ -346,11 +350,8 @@ class Registry:
         assert entry.version is not None and entry.manifest_sha256 is not None  # noqa: PT018, S101 (callers see to it)
         return self._files.read(entry.use_case, entry.model, entry.version, entry.manifest_sha256)
 
-    def _all_digests(self, stages: Stages) -> dict[str, str]:
-        return digests_of(entry for stage in stages.names() for entry in stages.history(stage))
-
     def _digest(self, stages: Stages, name: str, version: str) -> str:
-        digests = self._all_digests(stages)
+        digests = stages.digests()
         if version not in digests:
             raise NotFoundError(f"{name} has no release {version!r}; it has: {', '.join(digests) or 'none'}")
         return digests[version]

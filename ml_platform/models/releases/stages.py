@@ -115,6 +115,10 @@ class Stages:
             raise tampered(self._audit(stage), f"lacks entries {missing}")
         return tuple(entries[n] for n in sorted(entries))
 
+    def digests(self) -> dict[str, str]:
+        """Every version that a stage names or named, with its manifest's digest: the champion's first."""
+        return digests_of(entry for stage in self.names() for entry in self.history(stage))
+
     def swap(self, before: Pointer | None, entry: AuditEntry) -> None:
         """Make ``entry`` the newest change of its stage, if ``before`` still is.
 

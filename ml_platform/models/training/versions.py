@@ -4,9 +4,11 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from ml_platform.models.frameworks.base import FittedModel
 
 __all__ = ["files_digest", "library_versions", "training_key"]
 
@@ -18,10 +20,10 @@ def training_key(
     return _digest({"data": data_version, "code": code, "parameters": parameters, "libraries": libraries})
 
 
-def library_versions(libraries: Iterable[str]) -> dict[str, str]:
+def library_versions(framework: type[FittedModel]) -> dict[str, str]:
     """Versions of what decides a fit: Python (minor), the framework's libraries and the array libraries."""
     versions = {"python": ".".join(platform.python_version_tuple()[:2])}
-    for name in (*libraries, "numpy", "pyarrow", "scikit-learn"):
+    for name in (*framework.libraries, "numpy", "pyarrow", "scikit-learn"):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
