@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from ml_platform.errors import ConfigurationError
-from ml_platform.models.frameworks.base import Framework
+from ml_platform.models.frameworks.base import FittedModel
 
 __all__ = ["code_version", "files_digest", "library_versions", "training_key"]
 
@@ -25,7 +25,7 @@ def training_key(
     return _digest({"data": data_version, "code": code, "parameters": parameters, "libraries": libraries})
 
 
-def library_versions(framework: Framework) -> dict[str, str]:
+def library_versions(framework: type[FittedModel]) -> dict[str, str]:
     """Versions of what decides a fit: Python (minor), the framework and the array libraries."""
     versions = {"python": ".".join(platform.python_version_tuple()[:2])}
     for name in (*framework.libraries, "numpy", "pyarrow", "scikit-learn"):
