@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, fie
 
 from ml_platform.checks import CheckOutcome
 from ml_platform.errors import ConfigurationError
+from ml_platform.models.tasks.base import Distribution
 
 __all__ = [
     "AuditEntry",
@@ -18,7 +19,6 @@ __all__ = [
     "Release",
     "ReleaseFile",
     "ReleaseManifest",
-    "ScoreDistribution",
     "ViewInput",
     "Window",
     "describe_files",
@@ -82,21 +82,6 @@ class ViewInput(Stored):
     columns: Mapping[str, str]
 
 
-class ScoreDistribution(Stored):
-    """Scores in bins: ``shares[i]`` of them lie in the i-th bin, ``edges`` being the bins' inner bounds."""
-
-    edges: tuple[float, ...]
-    shares: tuple[float, ...]
-
-    @model_validator(mode="after")
-    def _bins_fit(self) -> Self:
-        if len(self.shares) != len(self.edges) + 1:
-            raise ValueError(
-                f"{len(self.edges)} edges make {len(self.edges) + 1} bins; got {len(self.shares)} shares"
-            )
-        return self
-
-
 class ReleaseFile(Stored):
     """One file of a release: its path within the release's folder, SHA-256 (hex) and size in bytes."""
 
@@ -140,8 +125,8 @@ class ReleaseManifest(Stored):
     )
     gates: tuple[CheckOutcome, ...]
     run_id: str | None = Field(default=None, description="The MLflow run.")
-    test_scores: ScoreDistribution | None = Field(
-        default=None, description="Of the test rows: the reference for drift."
+    test_scores: Distribution | None = Field(
+        default=None, description="Of the predictions of the test rows: the reference for drift."
     )
     owner: str = ""
     description: str = ""
