@@ -146,9 +146,10 @@ def _load_together(
 def _quarantine_of_others(
     source: RawSource, days: Sequence[date], warehouse: Warehouse
 ) -> Iterator[pa.RecordBatch]:
+    sql = warehouse.dialect
     others = (
-        f"SELECT {', '.join(QUARANTINE.names)} FROM {QUARANTINE_TABLE} "
-        f"WHERE day IN (SELECT unnest($days::DATE[])) AND source <> $source"
+        f"SELECT {sql.listed(QUARANTINE.names)} FROM {sql.quoted(QUARANTINE_TABLE)} "
+        f"WHERE {sql.is_in(sql.quoted('day'), 'days', pa.date32())} AND source <> {sql.parameter('source')}"
     )
     with warehouse.read(others, {"days": list(days), "source": source.name}) as reader:
         yield from reader

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ml_platform.ingestion.source import RawSource
 from ml_platform.warehouse.base import Warehouse
+from ml_platform.warehouse.duckdb_dialect import DuckDBDialect
 
 __all__ = ["QUARANTINE", "REJECTED", "Staging", "open_staging"]
 
@@ -31,6 +32,7 @@ REJECTED = QUARANTINE.append(pa.field("kind", pa.string()))
 DUPLICATE = "duplicate"
 MEMORY_LIMIT = "1GB"
 BATCH_ROWS = 65_536
+_SQL = DuckDBDialect()
 IDS_AT_ONCE = 100_000
 
 
@@ -87,7 +89,7 @@ class Staging:
 
     def accepted(self) -> Iterator[pa.RecordBatch]:
         """The rows to load, ordered by day."""
-        names = ", ".join(self._source.schema.names)
+        names = _SQL.listed(self._source.schema.names)
         return self._stream(f"SELECT {names} FROM staged", self._source.schema)
 
     def rejected(self) -> Iterator[pa.RecordBatch]:
@@ -104,14 +106,15 @@ class Staging:
         return found
 
     def _reject_those_elsewhere(self, warehouse: Warehouse, replaced: Sequence[date]) -> None:
-        relation, unique = self._source.relation, self._source.unique
-        days = {"days": list(replaced)}
-        others = f"FROM {relation} WHERE day NOT IN (SELECT unnest($days::DATE[]))"
+        sql, name = warehouse.dialect, str(self._source.unique)
+        days, unique, day = {"days": list(replaced)}, sql.quoted(name), sql.quoted("day")
+        kept = f"NOT {sql.is_in(day, 'days', pa.date32())}"
+        others = f"FROM {sql.quoted(self._source.relation)} WHERE {kept}"
         if not warehouse.scalar(f"SELECT 1 {others} LIMIT 1", days):
             return
-        wanted = f"{unique} IN (SELECT unnest($ids::VARCHAR[]))"
-        seek = f"SELECT {unique} AS id, min(day) AS day {others} AND {wanted} GROUP BY {unique}"
-        with self._connection.sql(f"SELECT DISTINCT {unique} FROM staged").to_arrow_reader(
+        wanted = sql.is_in(unique, "ids", pa.string())
+        seek = f"SELECT {unique} AS id, MIN({day}) AS day {others} AND {wanted} GROUP BY {unique}"
+        with self._connection.sql(f"SELECT DISTINCT {_SQL.quoted(name)} FROM staged").to_arrow_reader(
             IDS_AT_ONCE
         ) as ids:
             found = [warehouse.table(seek, days | {"ids": batch.column(0).to_pylist()}) for batch in ids]
@@ -119,17 +122,20 @@ class Staging:
             self._insert("elsewhere", table)
         self._move_to_rejected(
             f"""SELECT staged.*,
-                format('{DUPLICATE} of {unique} {{}} of {{}}', elsewhere.id, elsewhere.day) AS reason
-            FROM staged JOIN elsewhere ON staged.{unique} = elsewhere.id"""
+                format('{DUPLICATE} of {name} {{}} of {{}}', elsewhere.id, elsewhere.day) AS reason
+            FROM staged JOIN elsewhere ON staged.{_SQL.quoted(name)} = elsewhere.id"""
         )
 
     def _reject_repeated(self) -> None:
-        unique, day_of = self._source.unique, self._source.day_of
+        name, day_of = str(self._source.unique), self._source.day_of
+        unique = _SQL.quoted(name)
         key = unique if self._source.unique_within == "table" else f"{unique}, day"
-        order = ", ".join(["day", *([day_of] if day_of else []), *self._source.columns, "file", "row_number"])
+        order = _SQL.listed(
+            ["day", *([day_of] if day_of else []), *self._source.columns, "file", "row_number"]
+        )
         self._move_to_rejected(
             f"""SELECT * EXCLUDE (place, kept_file, kept_row),
-                format('{DUPLICATE} of {unique} {{}}: {{}} {{}}', {unique}, kept_file, kept_row) AS reason
+                format('{DUPLICATE} of {name} {{}}: {{}} {{}}', {unique}, kept_file, kept_row) AS reason
             FROM (
                 SELECT *, row_number() OVER same AS place,
                     first_value(file) OVER same AS kept_file, first_value(row_number) OVER same AS kept_row
@@ -142,7 +148,7 @@ class Staging:
 
     def _move_to_rejected(self, query: str) -> None:
         """Move staged rows, selected with the ``reason``, to the rejected ones."""
-        record = ", ".join(f"'{name}': {name}" for name in self._source.columns)
+        record = ", ".join(f"'{name}': {_SQL.quoted(name)}" for name in self._source.columns)
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE moved AS {query}")
         self._connection.execute(
             f"""INSERT INTO rejected

@@ -35,7 +35,7 @@ __all__ = ["EMBEDDING", "Embedding"]
 EMBEDDING = "embedding"
 """The vector (ARRAY of FLOAT), of equally many dimensions in each row."""
 _COMPARED = 2_000
-"""Rows of which neighbours are sought, evenly spread over the test window."""
+"""Rows among which neighbours are sought."""
 
 
 class Embedding(Task):
@@ -116,7 +116,8 @@ class Embedding(Task):
 
         ``effective_dimensions`` is the exponential of the entropy of their covariance's eigenvalues (1: all lie on a
         line), ``distinct_share`` the share of vectors that occur once or first, and ``neighbour_agreement``, where
-        there are labels, the share of rows whose nearest other row by cosine has the same label.
+        there are labels, the share of rows whose nearest other row by cosine has the same label (of two thousand rows,
+        evenly spread).
         """
         vectors = _vectors(predictions).astype(np.float64)
         if not len(vectors):
@@ -181,6 +182,6 @@ def _norms(predictions: pa.Table) -> npt.NDArray[np.float64]:
 def _agreement(vectors: npt.NDArray[np.float64], labels: Array) -> float:
     chosen = np.unique(np.linspace(0, len(vectors) - 1, _COMPARED).astype(np.int64))
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    nearness = unit[chosen] @ unit.T
-    nearness[np.arange(len(chosen)), chosen] = -np.inf
-    return float((labels[nearness.argmax(axis=1)] == labels[chosen]).mean())
+    nearness = unit[chosen] @ unit[chosen].T
+    np.fill_diagonal(nearness, -np.inf)
+    return float((labels[chosen][nearness.argmax(axis=1)] == labels[chosen]).mean())

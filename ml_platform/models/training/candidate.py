@@ -6,19 +6,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from ml_platform.checks import CheckOutcome
 from ml_platform.models.frameworks.base import FittedModel, framework
 from ml_platform.models.releases.manifest import (
     Feature,
     ReleaseManifest,
-    ScoreDistribution,
     ViewInput,
     Window,
 )
-from ml_platform.use_case import UseCase
+from ml_platform.models.tasks.base import Distribution
+from ml_platform.use_case import Model, UseCase
 
 __all__ = ["Candidate"]
 
@@ -28,7 +25,7 @@ class Candidate:
     """A trained, tracked, judged and registered model.
 
     Attributes:
-        use_case: its name.
+        use_case: whose it is, and ``declared`` which of its models.
         created: whether this call trained it; False when it is the answer of an earlier run.
         key: the training key.
         run_id: its MLflow run, in ``experiment_id``.
@@ -37,10 +34,10 @@ class Candidate:
         report: what training found out, as JSON-able data; the attributes below read it.
         gates: outcomes against the champion given; all of them blocking but the notes.
         plots: name to PNG.
-        test_scores: float64 of shape (test rows,): its probabilities on the newest test window.
     """
 
     use_case: UseCase
+    declared: Model
     created: bool
     key: str
     run_id: str
@@ -50,11 +47,10 @@ class Candidate:
     report: Mapping[str, Any]
     gates: list[CheckOutcome]
     plots: Mapping[str, bytes]
-    test_scores: npt.NDArray[np.float64]
 
     def load(self) -> FittedModel:
         """The fitted model."""
-        return framework(self.use_case.model.framework).model.load(self.folder)
+        return framework(self.declared.framework).load(self.folder)
 
     @property
     def run_path(self) -> str:
@@ -88,12 +84,13 @@ class Candidate:
         """Start and end (exclusive) of the test window, UTC."""
         return self._window("test")
 
-    def manifest(self, test_scores: ScoreDistribution | None = None) -> ReleaseManifest:
-        """What a release of it says of itself.
+    @property
+    def distribution(self) -> Distribution:
+        """The spread of its predictions on the newest test window: the reference for drift."""
+        return Distribution.model_validate(self.report["distribution"])
 
-        Args:
-            test_scores: distribution of :attr:`test_scores`, the reference for drift.
-        """
+    def manifest(self) -> ReleaseManifest:
+        """What a release of it says of itself."""
         report = self.report
         views = report.get("views")  # runs of earlier versions have none
         return ReleaseManifest(
@@ -104,14 +101,14 @@ class Candidate:
             libraries=report["libraries"],
             features=tuple(Feature(name=name, type=kind) for name, kind in report["features"].items()),
             views=tuple(map(ViewInput.model_validate, views)) if views is not None else None,
-            label=self.use_case.dataset.label.name,
+            label=report["parameters"]["label"] or "",
             train_window=Window(start=self.train_window[0], end=self.train_window[1]),
             test_window=Window(start=self.test_window[0], end=self.test_window[1]),
             metrics=self.metrics,
             baselines=self.baselines,
             gates=tuple(self.gates),
             run_id=self.run_id,
-            test_scores=test_scores,
+            test_scores=self.distribution,
             owner=self.use_case.owner,
             description=self.use_case.description,
         )

@@ -1,7 +1,6 @@
 """Training: one tracked run for each (data, code, parameters, libraries), and the candidate it leaves."""
 
 import hashlib
-import io
 import json
 import logging
 import tempfile
@@ -12,29 +11,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from ml_platform.checks import CheckOutcome
 from ml_platform.errors import NotFoundError
 from ml_platform.models.evaluation import folds as evaluation
-from ml_platform.models.evaluation import gates, plots
+from ml_platform.models.evaluation import gates
+from ml_platform.models.evaluation.drawing import figure_bytes, importance_plot
 from ml_platform.models.evaluation.folds import Evaluation, evaluate_folds
-from ml_platform.models.evaluation.metrics import workload_table
-from ml_platform.models.frameworks.base import FittedModel, Framework, framework
+from ml_platform.models.frameworks.base import FittedModel, framework
 from ml_platform.models.releases.view_inputs import view_inputs
+from ml_platform.models.tasks.base import task
 from ml_platform.models.training.candidate import Candidate
 from ml_platform.models.training.data import LabelledRows, Snapshot
 from ml_platform.models.training.splits import Fold
 from ml_platform.models.training.tracking import MODEL_FOLDER, FinishedRun, RunWriter, Tracking
 from ml_platform.models.training.versions import code_version, files_digest, library_versions, training_key
-from ml_platform.use_case import UseCase
+from ml_platform.use_case import Model, UseCase
 
-__all__ = ["Candidate", "train_candidate", "training_parameters"]
+__all__ = ["Candidate", "own_functions", "train_candidate", "training_parameters"]
 
 logger = logging.getLogger(__name__)
 REPORT = "report.json"
-SCORES = "test_scores.npy"
 PLOTS = "plots"
 
 
@@ -43,18 +41,17 @@ class _Training:
     """What one call is about."""
 
     use_case: UseCase
+    model: Model
     snapshot: Snapshot
     progress: Callable[[str], None]
 
     @cached_property
-    def framework(self) -> Framework:
-        return framework(self.use_case.model.framework)
+    def framework(self) -> type[FittedModel]:
+        return framework(self.model.framework)
 
     @cached_property
     def code(self) -> str:
-        model = self.use_case.model
-        own = [model.train, *([model.request_features] if model.request_features else [])]
-        return code_version(*own, evaluate_folds, self.framework.model)
+        return code_version(*own_functions(self.model), evaluate_folds, type(task(self.model.task)), self.framework)
 
     @cached_property
     def libraries(self) -> dict[str, str]:
@@ -62,7 +59,7 @@ class _Training:
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
-        return training_parameters(self.use_case)
+        return training_parameters(self.use_case, self.model)
 
     @cached_property
     def key(self) -> str:
@@ -72,7 +69,7 @@ class _Training:
     def read(self) -> tuple[LabelledRows, pa.Schema]:
         """The snapshot, read when a model is trained or judged, and not when all is known already."""
         table = self.snapshot.table()
-        return LabelledRows(table, self.use_case, self.snapshot.as_of), table.schema
+        return LabelledRows(table, self.use_case, self.model, self.snapshot.as_of), table.schema
 
     @property
     def rows(self) -> LabelledRows:
@@ -84,6 +81,7 @@ def train_candidate(
     use_case: UseCase,
     snapshot: Snapshot,
     *,
+    model: Model | None = None,
     tracking: Tracking,
     champion: FittedModel | None = None,
     scratch: Path,
@@ -98,6 +96,7 @@ def train_candidate(
     Args:
         use_case: the declaration.
         snapshot: the data.
+        model: which of its models; None: the one named `model`.
         tracking: where runs are.
         champion: what is released now, to be compared on the same rows.
         scratch: folder for model files; those of a run are kept under its id.
@@ -107,7 +106,7 @@ def train_candidate(
         DataError: the data do not allow a training (too short a history, one class only); names the remedy.
         ArtifactTamperedError: the stored model is not the one that was trained.
     """
-    work = _Training(use_case, snapshot, progress)
+    work = _Training(use_case, model or use_case.model(), snapshot, progress)
     run = tracking.find(use_case.name, work.key)
     created = run is None
     if run is None:
@@ -121,6 +120,7 @@ def train_candidate(
     report = json.loads(_artifact(run, REPORT))
     return Candidate(
         use_case=use_case,
+        declared=work.model,
         created=created,
         key=work.key,
         run_id=run.run_id,
@@ -130,68 +130,76 @@ def train_candidate(
         report=report,
         gates=[*_notes(report), *_gates(work, run, folder, champion, report)],
         plots={name.removesuffix(".png"): content for name, content in run.files(PLOTS).items()},
-        test_scores=np.load(io.BytesIO(_artifact(run, SCORES)), allow_pickle=False),
     )
 
 
-def training_parameters(use_case: UseCase) -> dict[str, Any]:
+def own_functions(model: Model) -> list[Callable[..., Any]]:
+    """The use case's functions that decide what is trained and how it is measured, drawn and judged."""
+    request = [model.request_features] if model.request_features else []
+    return [model.train, *request, *(part.function for part in (*model.metrics, *model.plots, *model.gate.checks))]
+
+
+def training_parameters(use_case: UseCase, model: Model) -> dict[str, Any]:
     """Everything declared that decides what is trained and how it is measured, as JSON-able data."""
-    model, dataset = use_case.model, use_case.dataset
+    dataset = use_case.data
+    label = dataset.label
     return {
+        "task": model.task,
         "framework": model.framework,
         "model": dict(model.parameters),
         "seed": model.seed,
         "split": model.split.model_dump(),
-        "label": dataset.label.name,
-        "label_delay_seconds": dataset.label.delay.total_seconds(),
+        "label": label.name if label else None,
+        "classes": list(label.classes) if label else [],
+        "label_delay_seconds": dataset.maturity.total_seconds(),
         "features": [*dataset.feature_names, *model.request_feature_names],
-        "precision_k": model.precision_k,
-        "card": model.card,
-        "known_days": model.known_days,
+        "metrics": [metric.name for metric in model.metrics],
+        "plots": [plot.name for plot in model.plots],
     }
 
 
 def _train(work: _Training, tracking: Tracking) -> None:
-    model = work.use_case.model
+    model = work.model
     tags = {"data_version": work.snapshot.version, "code_version": work.code, "framework": model.framework}
     with tracking.run(work.use_case.name, work.key, tags) as run:
-        result = evaluate_folds(work.use_case, work.rows, work.progress)
-        workload = workload_table(result.scores, result.test)
-        report = _report(work, result, workload)
+        result = evaluate_folds(work.use_case, model, work.rows, work.progress)
+        report = _report(work, result)
         _log(work, run, result, report)
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             result.model.save(folder / MODEL_FOLDER)
             (folder / REPORT).write_text(json.dumps(report, indent=2), encoding="utf-8")
-            np.save(folder / SCORES, result.scores, allow_pickle=False)
             (folder / "requirements.txt").write_text(
                 "".join(
                     f"{name}=={version}\n" for name, version in work.libraries.items() if name != "python"
                 )
             )
             (folder / PLOTS).mkdir()
-            drawn = plots.draw_all(
-                result.scores,
-                result.test,
-                baselines=result.baseline_scores,
-                importance=report["importance"],
-                workload=workload,
-            )
-            for name, content in drawn.items():
+            for name, content in _drawn(model, result, report["importance"]).items():
                 (folder / PLOTS / f"{name}.png").write_bytes(content)
             run.artifacts(folder)
 
 
-def _report(work: _Training, result: Evaluation, workload: list[dict[str, float]]) -> dict[str, Any]:
+def _drawn(model: Model, result: Evaluation, importance: Mapping[str, float] | None) -> dict[str, bytes]:
+    """PNG of every plot, by name: the task's, the importance where it is known, and the use case's own."""
+    drawn = task(model.task).plots(result.predictions, result.test, result.baseline_predictions)
+    if importance is not None:
+        drawn["importance"] = importance_plot(importance)
+    own = {plot.name: figure_bytes(plot.function(result.predictions, result.test)) for plot in model.plots}
+    return {**drawn, **own}
+
+
+def _report(work: _Training, result: Evaluation) -> dict[str, Any]:
     types = {field.name: str(field.type) for field in result.test.features.schema}
     return {
-        "framework": work.use_case.model.framework,
+        "task": work.model.task,
+        "framework": work.model.framework,
         "data_version": work.snapshot.version,
         "code_version": work.code,
         "parameters": work.parameters,
         "libraries": work.libraries,
         "features": {name: types[name] for name in result.model.feature_names},
-        "views": view_inputs(work.use_case.dataset, work.read[1], result.model.feature_names),
+        "views": view_inputs(work.use_case.data, work.read[1], result.model.feature_names),
         "folds": [
             {
                 **{name: moment.isoformat() for name, moment in asdict(item.fold).items()},
@@ -201,15 +209,15 @@ def _report(work: _Training, result: Evaluation, workload: list[dict[str, float]
         ],
         "spread": evaluation.spread(result.folds),
         "baselines": result.baselines,
-        "importance": dict(result.model.importance()),
-        "workload": workload,
+        "importance": _plain(result.model.importance()),
+        "distribution": task(work.model.task).distribution(result.predictions).model_dump(mode="json"),
         "notes": result.notes,
     }
 
 
 def _log(work: _Training, run: RunWriter, result: Evaluation, report: Mapping[str, Any]) -> None:
     flat = {f"split.{name}": value for name, value in work.parameters["split"].items()}
-    plain = {name: work.parameters[name] for name in ("seed", "label", "precision_k", "card", "known_days")}
+    plain = {name: work.parameters[name] for name in ("task", "seed", "label")}
     libraries = {f"library.{name}": version for name, version in work.libraries.items()}
     run.parameters({**work.parameters["model"], **plain, **flat, **libraries})
     # MLflow shows the last step as the metric: folds are logged oldest first, so that this is the newest.
@@ -225,7 +233,7 @@ def _log(work: _Training, run: RunWriter, result: Evaluation, report: Mapping[st
         work.snapshot.version,
         getattr(work.snapshot, "uri", ""),
         report["features"],
-        {"train_rows": newest.train_rows, "train_positives": newest.train_positives},
+        {"train_rows": newest.train_rows, **newest.train_labels},
     )
 
 
@@ -233,8 +241,10 @@ def _gates(
     work: _Training, run: FinishedRun, folder: Path, champion: FittedModel | None, report: Mapping[str, Any]
 ) -> list[CheckOutcome]:
     """The outcomes stored for this champion and this declaration, or new ones."""
-    model = work.use_case.model
-    judged = f"{model.gate.model_dump_json()}{model.precision_k}{_fingerprint(champion)}{code_version(gates)}"
+    model = work.model
+    declared = model.gate.model_dump_json(exclude={"checks": {"__all__": {"function"}}})
+    own = code_version(gates, *(check.function for check in model.gate.checks))
+    judged = f"{declared}{_fingerprint(champion)}{own}"
     path = f"gates/{hashlib.sha256(judged.encode()).hexdigest()[:16]}.json"
     if (stored := run.read(path)) is not None:
         return [CheckOutcome(**outcome) for outcome in json.loads(stored)]
@@ -242,16 +252,19 @@ def _gates(
     windows = ("train_start", "train_end", "test_start", "test_end")
     fold = Fold(*(datetime.fromisoformat(newest[name]) for name in windows))
     outcomes = gates.judge(
-        work.framework.model.load(folder),
+        model,
+        work.framework.load(folder),
         folder,
         work.rows.test(fold),
-        model.gate,
         baselines=report["baselines"],
         champion=champion,
-        k=model.precision_k,
     )
     run.add(path, json.dumps([asdict(outcome) for outcome in outcomes], indent=2).encode())
     return outcomes
+
+
+def _plain(importance: Mapping[str, float] | None) -> dict[str, float] | None:
+    return None if importance is None else dict(importance)
 
 
 def _notes(report: Mapping[str, Any]) -> list[CheckOutcome]:

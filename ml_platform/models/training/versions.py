@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ml_platform.models.frameworks.base import FittedModel
+from ml_platform.models.training.code import code_version
 
-__all__ = ["files_digest", "library_versions", "training_key"]
+__all__ = ["code_version", "files_digest", "library_versions", "training_key"]
 
 
 def training_key(
