@@ -44,7 +44,7 @@ def trained(
     (draft / "model" / "words" / "a.json").write_bytes(b"{}")
     (draft / "report.json").write_bytes(b"[1]")
     with tracking.run(name, key, {"data_version": "d1"}) as run:
-        run.parameters({f"p{i}": i for i in range(150)})
+        run.parameters({f"p{i}": i for i in range(150)} | {"stop words*": ["and"] * 10_000})
         run.metrics({"auc": 0.7}, 0)
         run.metrics({"auc": 0.8}, 1)
         run.dataset(name, "d1", "file:///data", {"amount": "double"}, {"rows": 3})
@@ -70,6 +70,7 @@ def test_a_finished_run_is_found_by_its_key_and_opened_by_its_id(
     assert tracking.find(f"{name}2", "k1") is None, "another model's experiment"
     stored = client(tracking).get_run(run.run_id)
     assert stored.data.params["p149"] == "149"
+    assert stored.data.params["stop words_"].startswith("['and', 'and'"), "any JSON, cut to what MLflow takes"
     assert stored.data.metrics["auc"] == 0.8, "the newest step"
     assert client(tracking).get_experiment(run.experiment_id).name == name
 

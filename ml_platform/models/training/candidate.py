@@ -6,7 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from ml_platform.checks import CheckOutcome
+from ml_platform.declaration import Declaration
 from ml_platform.models.frameworks.base import FittedModel, framework
 from ml_platform.models.releases.manifest import (
     Feature,
@@ -15,9 +18,26 @@ from ml_platform.models.releases.manifest import (
     Window,
 )
 from ml_platform.models.tasks.base import Distribution
+from ml_platform.models.training.judgement import Judgement
+from ml_platform.models.training.versions import digest_of, files_digest
 from ml_platform.use_case import Model, UseCase
 
-__all__ = ["Candidate"]
+__all__ = ["Candidate", "CandidateRecord"]
+
+
+class CandidateRecord(Declaration):
+    """What is written down of a candidate that was judged, so that exactly this one is released.
+
+    It is JSON there and back: ``CandidateRecord.model_validate_json(record.model_dump_json())``.
+    """
+
+    run_id: str
+    key: str = Field(description="The training key.")
+    files: str = Field(description="Digest over the model's files.")
+    judgement: str = Field(description="The run's artifact that holds the gate's outcomes.")
+    judgement_sha256: str
+    champion: str | None = Field(description="Version of the release that it was judged against.")
+    snapshot: str = Field(description="Version of the data, to judge it again against another champion.")
 
 
 @dataclass(frozen=True)
@@ -29,10 +49,10 @@ class Candidate:
         created: whether this call trained it; False when it is the answer of an earlier run.
         key: the training key.
         run_id: its MLflow run, in ``experiment_id``.
-        model_version: its version of the registered model of the use case's name.
+        model_version: its version of the registered model ``<use_case>.<model>``.
         folder: its native files; :meth:`load` reads them.
         report: what training found out, as JSON-able data; the attributes below read it.
-        gates: outcomes against the champion given; all of them blocking but the notes.
+        judgement: what the gate said.
         plots: name to PNG.
     """
 
@@ -45,12 +65,34 @@ class Candidate:
     model_version: str
     folder: Path
     report: Mapping[str, Any]
-    gates: list[CheckOutcome]
+    judgement: Judgement
     plots: Mapping[str, bytes]
 
     def load(self) -> FittedModel:
         """The fitted model."""
         return framework(self.declared.framework).load(self.folder)
+
+    @property
+    def gates(self) -> list[CheckOutcome]:
+        """The gate's outcomes, after a note on the history that there was; the note is not blocking."""
+        notes: list[str] = self.report["notes"]
+        said = "; ".join(notes) or "the history reaches all that the split declares"
+        facts = {"folds": len(self.report["folds"])}
+        note = CheckOutcome("enough_history", not notes, said, facts, severity="WARN")
+        return [note, *self.judgement.outcomes]
+
+    @property
+    def record(self) -> CandidateRecord:
+        """What is written down of it."""
+        return CandidateRecord(
+            run_id=self.run_id,
+            key=self.key,
+            files=digest_of(files_digest(self.folder)),
+            judgement=self.judgement.path,
+            judgement_sha256=self.judgement.sha256,
+            champion=self.judgement.champion,
+            snapshot=self.report["data_version"],
+        )
 
     @property
     def run_path(self) -> str:
@@ -94,6 +136,7 @@ class Candidate:
         report = self.report
         views = report.get("views")  # runs of earlier versions have none
         return ReleaseManifest(
+            task=report["task"],
             framework=report["framework"],
             data_version=report["data_version"],
             code_version=report["code_version"],
@@ -101,7 +144,8 @@ class Candidate:
             libraries=report["libraries"],
             features=tuple(Feature(name=name, type=kind) for name, kind in report["features"].items()),
             views=tuple(map(ViewInput.model_validate, views)) if views is not None else None,
-            label=report["parameters"]["label"] or "",
+            predictions=tuple(Feature(name=name, type=kind) for name, kind in report["predictions"].items()),
+            label=report["parameters"]["label"],
             train_window=Window(start=self.train_window[0], end=self.train_window[1]),
             test_window=Window(start=self.test_window[0], end=self.test_window[1]),
             metrics=self.metrics,

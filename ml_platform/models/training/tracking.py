@@ -8,6 +8,7 @@ version. A run that was not finished is never a candidate.
 import json
 import logging
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -27,6 +28,9 @@ CANDIDATE = "candidate"
 
 KEY_TAG = "ml_platform.training_key"
 DIGEST_TAG = "ml_platform.files"
+LONGEST_NAME = 250
+LONGEST_PARAMETER = 6000
+_ILLEGAL = re.compile(r"[^\w\-. /:]")
 CONTEXT_TAG = "mlflow.data.context"
 MODEL_FOLDER = "model"
 
@@ -46,10 +50,13 @@ class RunWriter:
         self.run_id = run_id
 
     def parameters(self, parameters: Mapping[str, Any]) -> None:
-        """Log parameters, flattened by the caller; values as text."""
+        """Log parameters, flattened by the caller; values as text, cut where MLflow takes no more of it."""
         from mlflow.entities import Param
 
-        items = [Param(name, str(value)) for name, value in parameters.items()]
+        items = [
+            Param(_ILLEGAL.sub("_", name)[:LONGEST_NAME], str(value)[:LONGEST_PARAMETER])
+            for name, value in parameters.items()
+        ]
         for start in range(0, len(items), 100):  # what one request may hold
             self._client.log_batch(self.run_id, params=items[start : start + 100])
 

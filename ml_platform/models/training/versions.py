@@ -11,14 +11,14 @@ from typing import Any
 from ml_platform.models.frameworks.base import FittedModel
 from ml_platform.models.training.code import code_version
 
-__all__ = ["code_version", "files_digest", "library_versions", "training_key"]
+__all__ = ["code_version", "digest_of", "files_digest", "library_versions", "training_key"]
 
 
 def training_key(
     data_version: str, code: str, parameters: Mapping[str, Any], libraries: Mapping[str, str]
 ) -> str:
     """Key of a training: equal keys give the same model. Hex of 32 characters."""
-    return _digest({"data": data_version, "code": code, "parameters": parameters, "libraries": libraries})
+    return digest_of({"data": data_version, "code": code, "parameters": parameters, "libraries": libraries})
 
 
 def library_versions(framework: type[FittedModel]) -> dict[str, str]:
@@ -41,6 +41,7 @@ def files_digest(folder: Path) -> dict[str, str]:
     }
 
 
-def _digest(value: Mapping[str, Any]) -> str:
+def digest_of(value: Mapping[str, Any]) -> str:
+    """Hash of JSON-able data, 32 hex digits, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
