@@ -106,6 +106,9 @@ class ReleaseManifest(Stored):
     do not: they contain timings and generated ids, and training again after a kill must lead to the same version.
     """
 
+    task: str = Field(
+        default="binary", description="The kind of problem, as ml_platform.models.tasks names it."
+    )
     framework: str
     data_version: str = Field(description="Version of the snapshot that it was trained on.")
     code_version: str
@@ -116,7 +119,10 @@ class ReleaseManifest(Stored):
         default=None,
         description="What it needs of feature views; None: it was trained before that was recorded.",
     )
-    label: str
+    predictions: tuple[Feature, ...] = Field(default=(), description="Columns of a prediction.")
+    label: str | None = Field(
+        description="Column of the snapshot that it learnt; None: it learns without one."
+    )
     train_window: Window
     test_window: Window
     metrics: Mapping[str, float | None]
@@ -125,8 +131,8 @@ class ReleaseManifest(Stored):
     )
     gates: tuple[CheckOutcome, ...]
     run_id: str | None = Field(default=None, description="The MLflow run.")
-    test_scores: Distribution | None = Field(
-        default=None, description="Of the predictions of the test rows: the reference for drift."
+    test_predictions: Distribution | None = Field(
+        default=None, description="How those of the test rows were spread: the reference for drift."
     )
     owner: str = ""
     description: str = ""
@@ -138,6 +144,7 @@ class ReleaseManifest(Stored):
 
 
 _DECIDING = {
+    "task",
     "framework",
     "data_version",
     "code_version",

@@ -94,21 +94,23 @@ class Candidate:
         report = self.report
         views = report.get("views")  # runs of earlier versions have none
         return ReleaseManifest(
+            task=report["task"],
             framework=report["framework"],
             data_version=report["data_version"],
             code_version=report["code_version"],
             parameters=report["parameters"],
             libraries=report["libraries"],
             features=tuple(Feature(name=name, type=kind) for name, kind in report["features"].items()),
+            predictions=tuple(Feature(name=name, type=kind) for name, kind in report["predictions"].items()),
             views=tuple(map(ViewInput.model_validate, views)) if views is not None else None,
-            label=report["parameters"]["label"] or "",
+            label=report["parameters"]["label"],
             train_window=Window(start=self.train_window[0], end=self.train_window[1]),
             test_window=Window(start=self.test_window[0], end=self.test_window[1]),
             metrics=self.metrics,
             baselines=self.baselines,
             gates=tuple(self.gates),
             run_id=self.run_id,
-            test_scores=self.distribution,
+            test_predictions=self.distribution,
             owner=self.use_case.owner,
             description=self.use_case.description,
         )

@@ -199,6 +199,7 @@ def _report(work: _Training, result: Evaluation) -> dict[str, Any]:
         "parameters": work.parameters,
         "libraries": work.libraries,
         "features": {name: types[name] for name in result.model.feature_names},
+        "predictions": {field.name: str(field.type) for field in result.predictions.schema},
         "views": view_inputs(work.use_case.data, work.read[1], result.model.feature_names),
         "folds": [
             {
