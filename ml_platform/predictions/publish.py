@@ -31,13 +31,13 @@ class PublishedPartitions:
 
     Attributes:
         rows: predictions of each partition, by its key.
-        new: events that the topic did not have.
-        duplicates: events that it had already.
+        new: events that the topic did not have; None: the bus cannot tell.
+        duplicates: events that it had already; None: the bus cannot tell.
     """
 
     rows: Mapping[str, int]
-    new: int
-    duplicates: int
+    new: int | None
+    duplicates: int | None
 
 
 def publish_partitions(
@@ -90,14 +90,14 @@ def _predictions(
 ) -> Iterator[pa.RecordBatchReader]:
     """The predictions, by way of a file, so that the warehouse is free while they are published."""
     dialect, dataset = warehouse.dialect, scoring.dataset
-    serving, parameters = serving_sql(scoring, cadence, dialect, "partitions")
+    serving = serving_sql(scoring, cadence, dialect, "partitions")
     sql = (
-        f"SELECT * FROM (\n{serving}\n) AS serving\n"
+        f"SELECT * FROM (\n{serving.sql}\n) AS serving\n"
         f"ORDER BY {dialect.listed((dataset.occurred_at, dataset.id))}"
     )
     with tempfile.TemporaryFile() as file:
         with (
-            warehouse.read(sql, {**parameters, "partitions": values}, batch_rows=_BATCH) as reader,
+            warehouse.read(sql, {**serving.parameters, "partitions": values}, batch_rows=_BATCH) as reader,
             pa.ipc.new_stream(file, reader.schema) as writer,
         ):
             for batch in reader:

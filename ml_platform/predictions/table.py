@@ -20,12 +20,12 @@ serve are those of the newest promotion of the champion in their partition (:fun
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ml_platform.cadence import Cadence
 from ml_platform.errors import ConfigurationError, NotFoundError
 from ml_platform.models.releases.stages import CHAMPION
 from ml_platform.use_case import BatchPrediction, Dataset, Model, UseCase
+from ml_platform.warehouse.base import Query
 from ml_platform.warehouse.dialect import SqlDialect
 
 __all__ = ["MODEL", "PROMOTION", "RELEASE", "STAGE", "BatchScoring", "batch_scoring", "serving_sql"]
@@ -110,19 +110,17 @@ def batch_scoring(
 
 def serving_sql(
     scoring: BatchScoring, cadence: Cadence, dialect: SqlDialect, partitions: str | None = None
-) -> tuple[str, dict[str, Any]]:
+) -> Query:
     """Query of the rows that serve: the newest promotion of the champion in each partition.
 
-    Wrap it in parentheses and select from it.
+    Wrap it in parentheses and select from it. Its parameters are ``serving_model`` and ``serving_stage``; the caller
+    binds ``partitions``.
 
     Args:
         scoring: whose predictions.
         cadence: of the table's partitions.
         dialect: whose SQL.
         partitions: name of a parameter that lists values of the partition column; None: all partitions.
-
-    Returns:
-        SQL, and its parameters ``serving_model`` and ``serving_stage``; the caller binds ``partitions``.
     """
     column, promotion = dialect.quoted(cadence.column), dialect.quoted(PROMOTION)
     some = f"\nAND {dialect.is_in(column, partitions, cadence.arrow_type)}" if partitions else ""
@@ -132,4 +130,4 @@ def serving_sql(
         f" AND {dialect.quoted(STAGE)} = {dialect.parameter('serving_stage')}{some}\n"
         f"QUALIFY {promotion} = MAX({promotion}) OVER (PARTITION BY {column})"
     )
-    return sql, {"serving_model": scoring.name, "serving_stage": CHAMPION}
+    return Query(sql, {"serving_model": scoring.name, "serving_stage": CHAMPION})

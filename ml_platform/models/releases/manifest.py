@@ -131,8 +131,8 @@ class ReleaseManifest(Stored):
     )
     gates: tuple[CheckOutcome, ...]
     run_id: str | None = Field(default=None, description="The MLflow run.")
-    test_scores: Distribution | None = Field(
-        default=None, description="Of the predictions of the test rows: the reference for drift."
+    test_predictions: Distribution | None = Field(
+        default=None, description="How those of the test rows were spread: the reference for drift."
     )
     owner: str = ""
     description: str = ""

@@ -8,9 +8,9 @@ counts in the warehouse how predictions did.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,10 @@ from ml_platform.checks import CheckOutcome
 from ml_platform.errors import SchemaMismatchError
 from ml_platform.table import Entry, Table
 from ml_platform.use_case import Dataset, Label
+from ml_platform.warehouse.base import Query
+from ml_platform.warehouse.dialect import SqlDialect
 
 if TYPE_CHECKING:
-    from ml_platform.features.point_in_time.base import SqlDialect
     from ml_platform.models.training.data import TestData, TrainingData
 
 __all__ = [
@@ -35,6 +36,9 @@ __all__ = [
     "Predictor",
     "Query",
     "Task",
+    "check_task",
+    "column",
+    "require_schema",
     "task",
     "task_names",
 ]
@@ -96,13 +100,6 @@ class Distribution(BaseModel):
         return self
 
 
-class Query(NamedTuple):
-    """SQL and the values of its named parameters."""
-
-    sql: str
-    parameters: dict[str, Any]
-
-
 @dataclass(frozen=True)
 class Figures:
     """Metrics of some predictions, reckoned from counts.
@@ -134,6 +131,10 @@ class Task(ABC):
     """The main metric: of the gate and of retraining, unless they name another."""
     watched: ClassVar[tuple[str, ...]]
     """Metrics that monitoring draws day by day; :meth:`figures` has them."""
+    uncounted: ClassVar[frozenset[str]] = frozenset()
+    """Metrics that :meth:`figures` cannot reckon from counts."""
+    actual: ClassVar[pa.DataType]
+    """Type that a label's value is compared as, in :meth:`figures_sql`."""
 
     # Labels
 
@@ -206,22 +207,23 @@ class Task(ABC):
         """The spread of some predictions, at least one."""
 
     @abstractmethod
-    def bins_sql(self, relation: str, reference: Distribution, sql: "SqlDialect") -> Query:
+    def bins_sql(self, relation: str, reference: Distribution, sql: SqlDialect) -> Query:
         """Query that counts the predictions of a relation (or subquery) in the bins of a reference.
 
         Its columns: ``bin`` (position in ``shares``; null: in none of them) and ``n``.
         """
 
     @abstractmethod
-    def figures_sql(self, judged: str, label: Label, sql: "SqlDialect") -> Query:
+    def figures_sql(self, judged: str, label: Label, sql: SqlDialect) -> Query:
         """Query that counts how predictions did, so that no row leaves the warehouse.
 
-        ``judged`` names a relation with ``scope`` (a date, or null for all days together), the prediction's columns,
-        and ``actual`` (0 or 1 for an event label, else the value). Each result row has its ``scope``.
+        ``judged`` names a relation with ``scope`` (days since 1970 as a 64-bit integer, or null for all days together),
+        the prediction's columns, and ``actual`` (0 or 1 for an event label, else the value as :attr:`actual`). Each
+        result row has its ``scope``.
         """
 
     @abstractmethod
-    def figures(self, counts: pa.Table, label: Label) -> dict[date | None, Figures]:
+    def figures(self, counts: pa.Table, label: Label) -> dict[int | None, Figures]:
         """The figures of each scope, from the result of :meth:`figures_sql`."""
 
 
@@ -268,6 +270,11 @@ def task(name: str) -> Task:
         ConfigurationError: there is none; names those there are.
     """
     return _TASKS.load(name)()
+
+
+def check_task(name: str) -> None:
+    """Refuse a task that does not exist, importing none. Raises ConfigurationError."""
+    _TASKS.check(name)
 
 
 def task_names() -> tuple[str, ...]:

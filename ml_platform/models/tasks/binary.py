@@ -1,7 +1,7 @@
 """Binary classification: the probability that an event is positive."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -31,9 +31,9 @@ from ml_platform.models.tasks.base import (
 from ml_platform.models.tasks.bins import count_in_bins, equal_mass_bins
 from ml_platform.models.tasks.labels import label_facts, labels_outcome, required_label
 from ml_platform.use_case import Dataset, Label
+from ml_platform.warehouse.dialect import SqlDialect
 
 if TYPE_CHECKING:
-    from ml_platform.features.point_in_time.base import SqlDialect
     from ml_platform.models.training.data import TestData, TrainingData
 
 __all__ = ["SCORE", "Binary"]
@@ -52,6 +52,7 @@ class Binary(Task):
     name: ClassVar[str] = "binary"
     primary: ClassVar[str] = "average_precision"
     watched: ClassVar[tuple[str, ...]] = ("auc", "average_precision")
+    actual: ClassVar[pa.DataType] = pa.int64()
 
     def check_label(self, label: Label | None) -> None:
         """Refuse labels of several classes, and none."""
@@ -197,11 +198,11 @@ class Binary(Task):
         """Scores in ten bins of equal mass."""
         return equal_mass_bins(column(predictions, SCORE))
 
-    def bins_sql(self, relation: str, reference: Distribution, sql: "SqlDialect") -> Query:
+    def bins_sql(self, relation: str, reference: Distribution, sql: SqlDialect) -> Query:
         """Count scores in the bins."""
         return count_in_bins(relation, sql.quoted(SCORE), reference, sql)
 
-    def figures_sql(self, judged: str, label: Label, sql: "SqlDialect") -> Query:  # noqa: ARG002
+    def figures_sql(self, judged: str, label: Label, sql: SqlDialect) -> Query:  # noqa: ARG002
         """Ranks of scores and sums of errors, reckoned in the warehouse; one row a scope.
 
         Scores whose log odds agree to four decimals rank as equal, so that no window is longer than some hundred
@@ -209,7 +210,7 @@ class Binary(Task):
         """
         return Query(_FIGURES.format(judged=judged, score=sql.quoted(SCORE), bins=CALIBRATION_BINS), {})
 
-    def figures(self, counts: pa.Table, label: Label) -> dict[date | None, Figures]:  # noqa: ARG002
+    def figures(self, counts: pa.Table, label: Label) -> dict[int | None, Figures]:  # noqa: ARG002
         """All of :meth:`directions`, and ``positives``."""
         return {row["scope"]: _figures(row) for row in counts.to_pylist()}
 

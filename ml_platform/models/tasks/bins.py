@@ -1,14 +1,12 @@
 """Bins of numbers: reckoned from a test window, and counted by the warehouse afterwards."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ml_platform.models.tasks.base import Distribution, Query
-
-if TYPE_CHECKING:
-    from ml_platform.features.point_in_time.base import SqlDialect
+from ml_platform.warehouse.dialect import SqlDialect
 
 __all__ = ["count_in_bins", "equal_mass_bins"]
 
@@ -25,7 +23,7 @@ def equal_mass_bins(values: npt.NDArray[np.float64], bins: int = 10) -> Distribu
     return Distribution(edges=tuple(edges.tolist()), shares=tuple((counts / counts.sum()).tolist()))
 
 
-def count_in_bins(relation: str, value: str, reference: Distribution, sql: "SqlDialect") -> Query:
+def count_in_bins(relation: str, value: str, reference: Distribution, sql: SqlDialect) -> Query:
     """Query of ``bin`` and ``n``: how many values lie in each bin of a reference.
 
     Args:

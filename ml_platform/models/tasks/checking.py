@@ -8,7 +8,7 @@ from ml_platform.models.frameworks.base import check_framework
 from ml_platform.models.tasks.base import Direction, Task, task
 from ml_platform.use_case import Dataset, Label, UseCase
 
-__all__ = ["check_models", "classes_of", "label_tasks", "metric_directions", "metric_name"]
+__all__ = ["check_models", "classes_of", "label_tasks", "metric_directions", "metric_name", "suggested_task"]
 
 
 def classes_of(dataset: Dataset) -> tuple[str, ...]:
@@ -30,7 +30,16 @@ def metric_directions(model: Model, classes: tuple[str, ...]) -> Mapping[str, Di
 def label_tasks(use_case: UseCase) -> tuple[Task, ...]:
     """The tasks that judge the labels of a use case's dataset: its models', or else the one that the label suggests."""
     names = dict.fromkeys(model.task for model in use_case.models)
-    return tuple(task(name) for name in names or [_suggested(use_case.data.label)])
+    return tuple(map(task, names)) or (suggested_task(use_case.data.label),)
+
+
+def suggested_task(label: Label | None) -> Task:
+    """The task of labels that no model learns: binary of an event, multiclass of classes, regression of a number."""
+    if label is None:
+        return task("embedding")
+    if label.value is None:
+        return task("binary")
+    return task("multiclass" if label.classes else "regression")
 
 
 def check_models(use_case: UseCase) -> None:
@@ -42,12 +51,18 @@ def check_models(use_case: UseCase) -> None:
     for position, model in enumerate(use_case.models):
         where = f"models.{position} ({model.name})"
         _check_model(model, use_case.data, where)
-    if use_case.models:
-        _check_known(
-            use_case.retraining.metric,
-            {name for model in use_case.models for name in (PRIMARY, *_metrics(model, use_case.data))},
-            "retraining.metric",
-        )
+    if use_case.models and use_case.retraining.limit is not None:
+        counted = {
+            name
+            for kind in (task(model.task) for model in use_case.models)
+            for name in set(kind.directions(classes_of(use_case.data))) - kind.uncounted
+        }
+        watched = {metric_name(use_case.retraining.metric, task(model.task)) for model in use_case.models}
+        for name in sorted(watched - counted):
+            raise ConfigurationError(
+                f"retraining.metric is {name!r}, which cannot be reckoned from counts in the warehouse; choose one of "
+                f"{sorted(counted)}, or leave retraining.limit out"
+            )
 
 
 def _check_model(model: Model, dataset: Dataset, where: str) -> None:
@@ -107,9 +122,3 @@ def _check_distinct(names: list[str], where: str) -> None:
         raise ConfigurationError(f"{where} repeat {repeated}; name each once")
 
 
-def _suggested(label: Label | None) -> str:
-    if label is None:
-        return "embedding"
-    if label.value is None:
-        return "binary"
-    return "multiclass" if label.classes else "regression"

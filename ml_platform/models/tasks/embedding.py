@@ -1,7 +1,7 @@
 """Embeddings: a vector for each row, to be compared with others; nothing is known to be true of it."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -25,9 +25,9 @@ from ml_platform.models.tasks.base import (
 from ml_platform.models.tasks.bins import count_in_bins, equal_mass_bins
 from ml_platform.models.tasks.labels import label_facts, labels_outcome
 from ml_platform.use_case import Dataset, Label
+from ml_platform.warehouse.dialect import SqlDialect
 
 if TYPE_CHECKING:
-    from ml_platform.features.point_in_time.base import SqlDialect
     from ml_platform.models.training.data import TestData, TrainingData
 
 __all__ = ["EMBEDDING", "Embedding"]
@@ -44,6 +44,10 @@ class Embedding(Task):
     name: ClassVar[str] = "embedding"
     primary: ClassVar[str] = "effective_dimensions"
     watched: ClassVar[tuple[str, ...]] = ()
+    uncounted: ClassVar[frozenset[str]] = frozenset(
+        {"effective_dimensions", "distinct_share", "neighbour_agreement"}
+    )
+    actual: ClassVar[pa.DataType] = pa.string()
 
     def check_label(self, label: Label | None) -> None:
         """Take any label, and none."""
@@ -153,17 +157,17 @@ class Embedding(Task):
         """Norms in ten bins of equal mass."""
         return equal_mass_bins(_norms(predictions))
 
-    def bins_sql(self, relation: str, reference: Distribution, sql: "SqlDialect") -> Query:
+    def bins_sql(self, relation: str, reference: Distribution, sql: SqlDialect) -> Query:
         """Count norms in the bins."""
         norm = f"(SELECT SQRT(SUM(x * x)) FROM UNNEST({sql.quoted(EMBEDDING)}) AS x)"
         inner = f"(SELECT {norm} AS norm FROM {relation}) AS norms"
         return count_in_bins(inner, "norm", reference, sql)
 
-    def figures_sql(self, judged: str, label: Label, sql: "SqlDialect") -> Query:  # noqa: ARG002
+    def figures_sql(self, judged: str, label: Label, sql: SqlDialect) -> Query:  # noqa: ARG002
         """Rows of each scope."""
         return Query(f"SELECT scope, COUNT(*) AS n FROM {judged} GROUP BY 1", {})
 
-    def figures(self, counts: pa.Table, label: Label) -> dict[date | None, Figures]:  # noqa: ARG002
+    def figures(self, counts: pa.Table, label: Label) -> dict[int | None, Figures]:  # noqa: ARG002
         """No metric of vectors can be counted."""
         return {row["scope"]: Figures(int(row["n"]), {}) for row in counts.to_pylist()}
 

@@ -1,7 +1,7 @@
 """Multi-class classification: the probability of each class, and the likeliest one."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -27,9 +27,9 @@ from ml_platform.models.tasks.base import (
 )
 from ml_platform.models.tasks.labels import label_facts, labels_outcome, required_label
 from ml_platform.use_case import Dataset, Label
+from ml_platform.warehouse.dialect import SqlDialect
 
 if TYPE_CHECKING:
-    from ml_platform.features.point_in_time.base import SqlDialect
     from ml_platform.models.training.data import TestData, TrainingData
 
 __all__ = ["PREDICTED", "Multiclass", "score_columns"]
@@ -53,6 +53,8 @@ class Multiclass(Task):
     name: ClassVar[str] = "multiclass"
     primary: ClassVar[str] = "macro_f1"
     watched: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
+    uncounted: ClassVar[frozenset[str]] = frozenset({"calibration_error"})
+    actual: ClassVar[pa.DataType] = pa.string()
 
     def check_label(self, label: Label | None) -> None:
         """Refuse a label without classes."""
@@ -217,7 +219,7 @@ class Multiclass(Task):
         # The last bin is of classes that no test row was predicted to be.
         return Distribution(categories=(*classes, ""), shares=(*shares.tolist(), 0.0))
 
-    def bins_sql(self, relation: str, reference: Distribution, sql: "SqlDialect") -> Query:
+    def bins_sql(self, relation: str, reference: Distribution, sql: SqlDialect) -> Query:
         """Count predicted classes."""
         *classes, _others = reference.categories
         parameters = {f"class_{number}": name for number, name in enumerate(classes)}
@@ -227,7 +229,7 @@ class Multiclass(Task):
         chosen = f"CASE {sql.quoted(PREDICTED)}{cases} ELSE {len(classes)} END"
         return Query(f"SELECT {chosen} AS bin, COUNT(*) AS n FROM {relation} GROUP BY 1", parameters)
 
-    def figures_sql(self, judged: str, label: Label, sql: "SqlDialect") -> Query:
+    def figures_sql(self, judged: str, label: Label, sql: SqlDialect) -> Query:
         """The confusion matrix and the sum of losses of each scope."""
         columns = score_columns(label.classes)
         parameters = {f"class_{number}": name for number, name in enumerate(columns)}
@@ -241,11 +243,11 @@ class Multiclass(Task):
         )
         return Query(text, dict(parameters))
 
-    def figures(self, counts: pa.Table, label: Label) -> dict[date | None, Figures]:
+    def figures(self, counts: pa.Table, label: Label) -> dict[int | None, Figures]:
         """All of :meth:`directions` but the calibration error, and the confusion matrix."""
         places = {name: position for position, name in enumerate(label.classes)}
-        matrices: dict[date | None, npt.NDArray[np.int64]] = {}
-        losses: dict[date | None, float] = {}
+        matrices: dict[int | None, npt.NDArray[np.int64]] = {}
+        losses: dict[int | None, float] = {}
         for row in counts.to_pylist():
             if row["actual"] not in places or row["predicted"] not in places:
                 continue  # a class that is no longer declared

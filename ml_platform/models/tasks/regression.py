@@ -1,7 +1,7 @@
 """Regression: a number."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -26,9 +26,9 @@ from ml_platform.models.tasks.base import (
 from ml_platform.models.tasks.bins import count_in_bins, equal_mass_bins
 from ml_platform.models.tasks.labels import label_facts, labels_outcome, required_label
 from ml_platform.use_case import Dataset, Label
+from ml_platform.warehouse.dialect import SqlDialect
 
 if TYPE_CHECKING:
-    from ml_platform.features.point_in_time.base import SqlDialect
     from ml_platform.models.training.data import TestData, TrainingData
 
 __all__ = ["VALUE", "Regression"]
@@ -43,6 +43,8 @@ class Regression(Task):
     name: ClassVar[str] = "regression"
     primary: ClassVar[str] = "mae"
     watched: ClassVar[tuple[str, ...]] = ("mae", "bias")
+    uncounted: ClassVar[frozenset[str]] = frozenset({"median_absolute_error"})
+    actual: ClassVar[pa.DataType] = pa.float64()
 
     def check_label(self, label: Label | None) -> None:
         """Refuse an event label, and classes."""
@@ -184,11 +186,11 @@ class Regression(Task):
         """Values in ten bins of equal mass."""
         return equal_mass_bins(column(predictions, VALUE))
 
-    def bins_sql(self, relation: str, reference: Distribution, sql: "SqlDialect") -> Query:
+    def bins_sql(self, relation: str, reference: Distribution, sql: SqlDialect) -> Query:
         """Count values in the bins."""
         return count_in_bins(relation, sql.quoted(VALUE), reference, sql)
 
-    def figures_sql(self, judged: str, label: Label, sql: "SqlDialect") -> Query:  # noqa: ARG002
+    def figures_sql(self, judged: str, label: Label, sql: SqlDialect) -> Query:  # noqa: ARG002
         """Sums of errors of each scope."""
         error = f"({sql.quoted(VALUE)} - actual)"
         text = (
@@ -197,7 +199,7 @@ class Regression(Task):
         )
         return Query(text, {})
 
-    def figures(self, counts: pa.Table, label: Label) -> dict[date | None, Figures]:  # noqa: ARG002
+    def figures(self, counts: pa.Table, label: Label) -> dict[int | None, Figures]:  # noqa: ARG002
         """All of :meth:`directions` but the median."""
         return {
             row["scope"]: Figures(

@@ -143,8 +143,8 @@ class Candidate:
             parameters=report["parameters"],
             libraries=report["libraries"],
             features=tuple(Feature(name=name, type=kind) for name, kind in report["features"].items()),
-            views=tuple(map(ViewInput.model_validate, views)) if views is not None else None,
             predictions=tuple(Feature(name=name, type=kind) for name, kind in report["predictions"].items()),
+            views=tuple(map(ViewInput.model_validate, views)) if views is not None else None,
             label=report["parameters"]["label"],
             train_window=Window(start=self.train_window[0], end=self.train_window[1]),
             test_window=Window(start=self.test_window[0], end=self.test_window[1]),
@@ -152,7 +152,7 @@ class Candidate:
             baselines=self.baselines,
             gates=tuple(self.gates),
             run_id=self.run_id,
-            test_scores=self.distribution,
+            test_predictions=self.distribution,
             owner=self.use_case.owner,
             description=self.use_case.description,
         )

@@ -67,7 +67,7 @@ def test_what_merely_describes_does_not() -> None:
         run_id="run-2",
         owner="team:b",
         description="again",
-        test_scores=Distribution(edges=(0.5,), shares=(0.5, 0.5)),
+        test_predictions=Distribution(edges=(0.5,), shares=(0.5, 0.5)),
     )
     assert described == version()
 
