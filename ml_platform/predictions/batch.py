@@ -218,14 +218,15 @@ class _Shadow:
         """Write what was predicted; None: there was an error."""
         if self._rows is None or self.error:
             return None
+        made: list[PartitionPredictions] | None = None
         with self._guarded():
             batches: Iterable[pa.RecordBatch] = ()
             if self._writer is not None:
                 self._writer.close()
                 self._file.seek(0)
                 batches = pa.ipc.open_stream(self._file)
-            return _write(self._rows, keys, warehouse, batches)
-        return None
+            made = _write(self._rows, keys, warehouse, batches)
+        return made
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
