@@ -1,7 +1,6 @@
 """The dataset: an immutable snapshot of labelled events."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 
@@ -49,7 +48,6 @@ def dataset_asset(use_case: UseCase) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
         warehouse: dg.ResourceParam[Warehouse],
         objects: dg.ResourceParam[ObjectStore],
-        scratch: dg.ResourceParam[Path],
     ) -> Iterator[Materialized | dg.AssetCheckResult]:
         recording = Recording(context)
         last = recording.calendar[-1]
@@ -59,7 +57,6 @@ def dataset_asset(use_case: UseCase) -> dg.AssetsDefinition:
             warehouse,
             objects,
             as_of=end_of(last),
-            scratch=scratch / "snapshots",
             upstream=recording.upstream_versions(key),
             progress=context.log.info,
         )
