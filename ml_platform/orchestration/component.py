@@ -17,6 +17,7 @@ from ml_platform.project import declared_use_case
 __all__ = ["UseCaseComponent", "UseCaseScaffolder"]
 
 _DECLARED_IN = "Import path of a UseCase that Python code declares, `package.module.name`."
+_EXAMPLES = ["assets.card_fraud.use_case"]
 _USE_CASE = "The fields of a UseCase, instead; functions and declarations are named by their import paths."
 
 
@@ -54,7 +55,9 @@ def _module(request: ScaffoldRequest[Any]) -> str:
 class UseCaseComponent(dg.Component, dg.Model, dg.Resolvable):
     """One use case: `declared_in` names the UseCase that Python code declares, or `use_case` holds its fields."""
 
-    declared_in: Annotated[str | None, dg.Resolver.default(description=_DECLARED_IN)] = None
+    declared_in: Annotated[str | None, dg.Resolver.default(description=_DECLARED_IN, examples=_EXAMPLES)] = (
+        None
+    )
     use_case: Annotated[dict[str, Any] | None, dg.Resolver.default(description=_USE_CASE)] = None
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:

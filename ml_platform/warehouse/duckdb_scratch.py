@@ -20,7 +20,9 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         parent / "lock",
         LOCK_TIMEOUT_SECONDS,
         busy=lambda holder: f"waiting for {holder}, which tidies {parent}",
-        held=lambda holder: f"{holder} has been tidying {parent} for more than {LOCK_TIMEOUT_SECONDS:g} s; end it",
+        held=lambda holder: (
+            f"{holder} has been tidying {parent} for more than {LOCK_TIMEOUT_SECONDS:g} s; end it"
+        ),
     ):
         for leftover in parent.glob("export-*"):
             with suppress(FileNotFoundError), (leftover / "lock").open("a") as held:
