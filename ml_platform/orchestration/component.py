@@ -11,7 +11,6 @@ from dagster.components import Scaffolder, ScaffoldRequest, scaffold_with
 
 from ml_platform.declaration import NAME
 from ml_platform.errors import ConfigurationError
-from ml_platform.orchestration.assets.use_case import use_case_definitions
 from ml_platform.project import declared_use_case
 
 __all__ = ["UseCaseComponent", "UseCaseScaffolder"]
@@ -66,6 +65,8 @@ class UseCaseComponent(dg.Component, dg.Model, dg.Resolvable):
         Raises:
             ConfigurationError: the declaration is wrong; see :func:`~ml_platform.project.declared_use_case`.
         """
+        from ml_platform.orchestration.assets.use_case import use_case_definitions
+
         attributes = {"declared_in": self.declared_in, "use_case": self.use_case}
         return use_case_definitions(declared_use_case(attributes, _where(context)))
 

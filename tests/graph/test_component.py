@@ -20,6 +20,7 @@ TYPE = "ml_platform.orchestration.component.UseCaseComponent"
 def scaffold(root: Path, name: str) -> Path:
     folder = root / "assets" / name
     folder.mkdir(parents=True)
+    (root / "assets" / "__init__.py").touch()
     request: Any = SimpleNamespace(type_name=TYPE, target_path=folder, project_root=root)
     UseCaseScaffolder().scaffold(request)
     return folder
