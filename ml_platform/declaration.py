@@ -1,5 +1,6 @@
 """The base of every declaration, the names that declarations may use, and how their errors are told."""
 
+import difflib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -72,7 +73,7 @@ def _told(details: ErrorDetails, title: str) -> str:
     if kind == "missing":
         return f"{field} is missing; it has no default"
     if kind == "extra_forbidden":
-        return f"{field} is not a field of it; look for a misspelling"
+        return _unknown(field, title if len(details["loc"]) == 1 else "")
     if kind == "value_error":
         return f"{field}: {message}"
     value = repr(details["input"])
@@ -82,3 +83,18 @@ def _told(details: ErrorDetails, title: str) -> str:
         return f"{field} is {shown}; allowed: {_ALLOWED.get(pattern, f'text like {pattern}')}"
     allowed = message.removeprefix("Input should be ")
     return f"{field} is {shown}; allowed: {allowed[:1].lower()}{allowed[1:]}"
+
+
+def _unknown(field: str, title: str) -> str:
+    known = next((list(c.model_fields) for c in _below(Declaration) if c.__name__ == title), [])
+    if not known:
+        return f"{field} is not a field of it; look for a misspelling"
+    close = difflib.get_close_matches(field, known, n=1)
+    meant = f", did you mean {close[0]}?" if close else ";"
+    return f"{field} is not a field of {title}{meant} allowed: {', '.join(known)}"
+
+
+def _below(root: type[Declaration]) -> Iterator[type[Declaration]]:
+    for found in root.__subclasses__():
+        yield found
+        yield from _below(found)

@@ -77,7 +77,8 @@ def declared_use_case(attributes: Mapping[str, Any], where: str) -> UseCase:
             f"allowed: exactly one of the two"
         )
     if declared_in is not None:
-        return _imported(declared_in, "declared_in", where, UseCase)
+        named: UseCase = _imported(declared_in, "declared_in", where, UseCase)
+        return named
     if not isinstance(fields, Mapping):
         raise ConfigurationError(f"{where}: use_case is {fields!r}; allowed: the fields of a UseCase")
     with readable_errors(f"{where}: use_case"):

@@ -283,7 +283,9 @@ class UseCase(Declaration):
     owner: str = Field(description="`team:<name>` or an e-mail address.")
     description: str
     tags: Mapping[str, str] = Field(default_factory=dict)
-    sources: tuple[RawSource, ...] = Field(default=(), description="Raw sources that belong to this use case.")
+    sources: tuple[RawSource, ...] = Field(
+        default=(), description="What it needs of the landing folder; a source may be several use cases'."
+    )
     dataset: Dataset | None = None
     models: tuple[Model, ...] = ()
     batch_predictions: tuple[BatchPrediction, ...] = ()

@@ -5,7 +5,6 @@ attempt; and of each attempt its progress, line by line, and its outcome, writte
 answered by an older one, nor a finished one by a newer.
 """
 
-import fcntl
 import importlib
 import threading
 import traceback
@@ -19,6 +18,7 @@ from pydantic import BaseModel
 
 from ml_platform.compute.base import TrainingJob, TrainingResult
 from ml_platform.errors import JobFailedError
+from ml_platform.locks import lock_if_free
 
 __all__ = ["POLL_SECONDS", "Attempt", "Attempts", "Failure", "Outcome", "Tail"]
 
@@ -158,12 +158,7 @@ class Attempts:
     @contextmanager
     def _held(self) -> Iterator[bool]:
         with (self.folder / "lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+            yield lock_if_free(file)
 
 
 class Tail:

@@ -1,16 +1,18 @@
 """A composed project, as the command line and the sensors see it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any
 
 import dagster as dg
 
+from ml_platform.backends import Backends, backends_for
+from ml_platform.cadence import Cadence
 from ml_platform.errors import NotFoundError
 from ml_platform.features.views.usage import synced_views
-from ml_platform.ingestion.landing import landing_days
+from ml_platform.ingestion.landing import LandingFolder
 from ml_platform.ingestion.source import RawSource
 from ml_platform.orchestration.assets.raw import fingerprints
 from ml_platform.settings import Settings
@@ -27,14 +29,12 @@ class Platform:
         settings: where and how it runs.
         use_cases: all that are declared.
         sources: the sources of the landing folder.
-        resources: name to Dagster resource, as ``resources_for(settings)`` gives them.
         load: makes the Dagster definitions; called when they are first asked for.
     """
 
     settings: Settings
     use_cases: Sequence[UseCase]
     sources: Sequence[RawSource]
-    resources: Mapping[str, dg.ConfigurableResource[Any]]
     load: Callable[[], dg.Definitions]
 
     @cached_property
@@ -45,15 +45,20 @@ class Platform:
     @property
     def externals(self) -> dict[dg.AssetKey, Callable[[str], str | None]]:
         """What the raw assets read outside the graph."""
-        return fingerprints(self.sources, self.settings.landing_path)
+        return fingerprints(self.sources, self._landing)
 
     def landing_days(self) -> list[date]:
         """The days that the landing folder holds."""
-        return landing_days(self.settings.landing_path, self.sources)
+        daily = [source for source in self.sources if source.cadence is Cadence.DAILY]
+        return sorted({date.fromisoformat(key) for s in daily for key in self._landing.partitions(s)})
 
-    def port(self, name: str) -> Any:  # noqa: ANN401 (each port is another type)
-        """The object behind a resource, for use outside of Dagster."""
-        return self.resources[name].create_resource(None)  # type: ignore[arg-type] # ours ask nothing of the context
+    @cached_property
+    def _landing(self) -> LandingFolder:
+        return LandingFolder(self.settings.landing_path, self.settings.digests_path)
+
+    def backends(self) -> AbstractContextManager[Backends]:
+        """Every port, for use outside of Dagster; see :func:`~ml_platform.backends.backends_for`."""
+        return backends_for(self.settings)
 
     def view(self, name: str) -> FeatureView:
         """A feature view by its name.

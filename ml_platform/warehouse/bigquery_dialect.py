@@ -119,8 +119,17 @@ class BigQueryDialect(SqlDialect):
         return f"(FARM_FINGERPRINT(TO_JSON_STRING(STRUCT({', '.join(values)}))) & 0x7FFFFFFFFFFFFFFF)"
 
     def mark(self, columns: Mapping[str, pa.DataType]) -> str:
-        """The same of the row; JSON tells -0.0 from 0.0, and a null from the text ``null``."""
-        return self.hashed([self.quoted(name) for name in columns])
+        """The same of the row; JSON takes -0.0 for 0.0, so that the signs of floats are hashed too."""
+        values = []
+        for name, kind in columns.items():
+            column = self.quoted(name)
+            values.append(column)
+            if types.is_floating(kind):
+                values.append(_is_negative(column))
+            elif types.is_nested(kind):
+                signs = f"STRING_AGG(IF({_is_negative('x')}, '-', '+'), '' ORDER BY i)"
+                values.append(f"(SELECT {signs} FROM UNNEST({column}) AS x WITH OFFSET AS i)")
+        return self.hashed(values)
 
     def newest_available(
         self, keys: Sequence[str], occurred_at: str, relation: str, available_at: str
@@ -156,6 +165,11 @@ class BigQueryDialect(SqlDialect):
             ordered = f"SELECT {element} FROM UNNEST({column}) AS x WITH OFFSET AS i ORDER BY i"
             column = f"IF({column} IS NULL, NULL, ARRAY_TO_STRING(ARRAY({ordered}), ','))"
         return [f"{column} DESC NULLS LAST"]
+
+
+def _is_negative(number: str) -> str:
+    """Whether a float has a sign, -0.0 too."""
+    return f"IEEE_DIVIDE(1, {number}) < 0"
 
 
 _TYPES = (

@@ -108,7 +108,7 @@ class Source(ViewColumns):
             f" ON {sql.equal('v', 'one', self.view.entity)}"
         )
         return (
-            Query(f"SELECT 1 FROM {of_one} HAVING COUNT(*) > 1", parameters),
+            Query(f"SELECT COUNT(*) FROM {of_one} HAVING COUNT(*) > 1", parameters),
             Query(f"SELECT 1 FROM {source} GROUP BY {keys} HAVING COUNT(*) > 1 LIMIT 1", parameters),
         )
 
