@@ -5,16 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_platform.datasets.query import scoring_sql
 from ml_platform.errors import DataError, SchemaMismatchError
-from ml_platform.models.frameworks.base import Scorer
 from ml_platform.models.releases.manifest import Release
+from ml_platform.models.tasks.base import Predictor, require_schema, task
 from ml_platform.models.training.data import add_request_features
-from ml_platform.predictions.table import DAY, RELEASE, SCORE, batch_prediction
+from ml_platform.predictions.table import DAY, RELEASE, batch_prediction
 from ml_platform.use_case import BatchPrediction, UseCase
 from ml_platform.warehouse.base import Warehouse
 
@@ -45,7 +44,7 @@ def predict_days(
     days: Sequence[date],
     warehouse: Warehouse,
     release: Release,
-    model: Scorer,
+    model: Predictor,
     progress: Callable[[str], None] = _log.info,
 ) -> list[DayPredictions]:
     """Score every event of ``days`` and replace those days' predictions, all in one transaction.
@@ -67,14 +66,14 @@ def predict_days(
     Raises:
         ConfigurationError: the use case declares no batch prediction.
         SchemaMismatchError: the use case no longer has a feature that the release needs; nothing was written.
-        DataError: the model gave scores that are not finite; nothing was written.
+        DataError: the model gave predictions that are not finite; nothing was written.
     """
     declared = batch_prediction(use_case)
     _require_features(use_case, release)
     if not days:
         return []
     wanted = sorted(set(days))
-    sql, parameters = scoring_sql(use_case.dataset, warehouse.dialect, wanted)
+    sql, parameters = scoring_sql(use_case.data, warehouse.dialect, wanted)
     with warehouse.read(sql, parameters) as reader:
         schema = _schema(use_case, declared, reader.schema)
         batches = _score(use_case, reader, schema, release, model, progress)
@@ -84,7 +83,7 @@ def predict_days(
 
 
 def _require_features(use_case: UseCase, release: Release) -> None:
-    declared = {*use_case.dataset.feature_names, *use_case.model.request_feature_names}
+    declared = {*use_case.data.feature_names, *use_case.model().request_feature_names}
     if missing := [f.name for f in release.manifest.features if f.name not in declared]:
         raise SchemaMismatchError(
             f"release {release.version} of {use_case.name} needs the features {missing}, which are no longer "
@@ -93,15 +92,19 @@ def _require_features(use_case: UseCase, release: Release) -> None:
 
 
 def _schema(use_case: UseCase, declared: BatchPrediction, rows: pa.Schema) -> pa.Schema:
-    dataset = use_case.dataset
+    dataset = use_case.data
     names = list(dict.fromkeys((dataset.id, dataset.occurred_at, *declared.columns)))
     if missing := [name for name in names if name not in rows.names]:
         raise SchemaMismatchError(
             f"batch_prediction.columns of {use_case.name} names {missing}, which its dataset does not have; "
             f"choose among {rows.names}"
         )
-    own = [pa.field(SCORE, pa.float64()), pa.field(RELEASE, pa.string()), pa.field(DAY, pa.date32())]
+    own = [*_predicted(use_case), pa.field(RELEASE, pa.string()), pa.field(DAY, pa.date32())]
     return pa.schema([*(rows.field(name) for name in names), *own])
+
+
+def _predicted(use_case: UseCase) -> pa.Schema:
+    return task(use_case.model().task).prediction_schema(use_case.data.label)
 
 
 def _score(
@@ -109,23 +112,24 @@ def _score(
     reader: pa.RecordBatchReader,
     schema: pa.Schema,
     release: Release,
-    model: Scorer,
+    model: Predictor,
     progress: Callable[[str], None],
 ) -> Iterator[pa.RecordBatch]:
-    compute, done = use_case.model, 0
+    compute, done, predicted = use_case.model(), 0, _predicted(use_case)
     for batch in reader:
         rows = add_request_features(
             pa.Table.from_batches([batch]), compute.request_features, compute.request_feature_names
         )
-        scores = np.asarray(model.predict(rows), dtype=np.float64)
-        if scores.shape != (rows.num_rows,) or not np.isfinite(scores).all():
+        predictions = model.predict(rows)
+        require_schema(predictions, predicted, rows.num_rows, f"{use_case.name}: release {release.version}")
+        if problems := task(compute.task).problems(predictions):
             raise DataError(
-                f"{use_case.name}: release {release.version} gave {np.isfinite(scores).sum()} finite scores "
-                f"for {rows.num_rows} events; roll it back, or look at the features"
+                f"{use_case.name}: release {release.version} gave predictions that cannot be used "
+                f"({', '.join(problems)}) for {rows.num_rows} events; roll it back, or look at the features"
             )
-        occurred = pc.cast(rows.column(use_case.dataset.occurred_at), pa.timestamp("us", tz="UTC"))
+        occurred = pc.cast(rows.column(use_case.data.occurred_at), pa.timestamp("us", tz="UTC"))
         own = {
-            SCORE: pa.array(scores),
+            **dict(zip(predictions.column_names, predictions.columns, strict=True)),
             RELEASE: pa.repeat(release.version, rows.num_rows),
             DAY: pc.cast(occurred, pa.date32(), safe=False),
         }

@@ -11,10 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from ml_platform.errors import NotFoundError
+from ml_platform.errors import ConfigurationError, NotFoundError
 from ml_platform.events.base import EventBus
 from ml_platform.events.cloudevents import CloudEvent, event_id, timestamp
-from ml_platform.predictions.table import DAY, RELEASE, SCORE, batch_prediction
+from ml_platform.models.tasks.base import task
+from ml_platform.predictions.table import DAY, RELEASE, batch_prediction
 from ml_platform.use_case import BatchPrediction, UseCase
 from ml_platform.warehouse.base import Warehouse
 
@@ -58,6 +59,8 @@ def publish_days(
         NotFoundError: there is no table of predictions yet.
     """
     declared = batch_prediction(use_case)
+    if declared.topic is None:
+        raise ConfigurationError(f"batch_predictions of {use_case.name} name no topic; name one to publish")
     if not warehouse.exists(declared.relation):
         raise NotFoundError(
             f"there is no {declared.relation}; materialise the predictions of {use_case.name} first"
@@ -74,8 +77,9 @@ def _predictions(
     use_case: UseCase, declared: BatchPrediction, days: list[date], warehouse: Warehouse
 ) -> Iterator[pa.RecordBatchReader]:
     """The predictions, by way of a file, so that the warehouse is free while they are published."""
-    dialect, id_, occurred_at = warehouse.dialect, use_case.dataset.id, use_case.dataset.occurred_at
-    columns = dict.fromkeys((id_, occurred_at, RELEASE, SCORE, DAY, *declared.columns))
+    dialect, id_, occurred_at = warehouse.dialect, use_case.data.id, use_case.data.occurred_at
+    predicted = task(use_case.model().task).prediction_schema(use_case.data.label).names
+    columns = dict.fromkeys((id_, occurred_at, RELEASE, *predicted, DAY, *declared.columns))
     sql = (
         f"SELECT {dialect.listed(columns)} FROM {dialect.quoted(declared.relation)}"
         f" WHERE {dialect.is_in(dialect.quoted(DAY), 'days', pa.date32())}"

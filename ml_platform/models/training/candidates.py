@@ -51,7 +51,9 @@ class _Training:
 
     @cached_property
     def code(self) -> str:
-        return code_version(*own_functions(self.model), evaluate_folds, type(task(self.model.task)), self.framework)
+        return code_version(
+            *own_functions(self.model), evaluate_folds, type(task(self.model.task)), self.framework
+        )
 
     @cached_property
     def libraries(self) -> dict[str, str]:
@@ -134,9 +136,11 @@ def train_candidate(
 
 
 def own_functions(model: Model) -> list[Callable[..., Any]]:
-    """The use case's functions that decide what is trained and how it is measured, drawn and judged."""
+    """The use case's functions that decide what is trained, and how it is measured and judged."""
     request = [model.request_features] if model.request_features else []
-    return [model.train, *request, *(part.function for part in (*model.metrics, *model.plots, *model.gate.checks))]
+    measured = [metric.function for metric in model.metrics]
+    judged = [check.function for check in model.gate.checks]
+    return [model.train, *request, *measured, *judged]
 
 
 def training_parameters(use_case: UseCase, model: Model) -> dict[str, Any]:
