@@ -4,7 +4,7 @@ They are plain, validated data and import neither Dagster nor MLflow, so that se
 ``ml_platform.orchestration`` turns them into assets, checks, schedules and conditions.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -135,7 +135,7 @@ class Feature(Declaration):
     name: str = Field(pattern=COLUMN)
     kind: Literal["operational", "request"] = Field(
         default="operational",
-        description="`operational`: a window over events, kept from their stream; `request`: the event itself carries it.",
+        description="`operational`: a window over events, kept from their stream; `request`: the event carries it.",
     )
     description: str = ""
 
@@ -170,7 +170,9 @@ class Label(Declaration):
         default="label", pattern=COLUMN, description="Name of the label's column in the dataset."
     )
     value: str | None = Field(
-        default=None, pattern=COLUMN, description="Column of the relation that holds the value; None: an event."
+        default=None,
+        pattern=COLUMN,
+        description="Column of the relation that holds the value; None: an event.",
     )
     classes: tuple[str, ...] = Field(default=(), description="Every class that `value` may be.")
     share: tuple[float, float] = Field(
@@ -191,7 +193,7 @@ class Label(Declaration):
             raise ValueError("classes and range are of values; name the column that holds the value, `value`")
         if self.classes and self.range != (None, None):
             raise ValueError("a label has classes or a range of numbers; declare one of them")
-        if self.classes and len(self.classes) < 2:  # noqa: PLR2004 (two is the fewest to choose from)
+        if self.classes and len(self.classes) < 2:
             raise ValueError(f"classes are {self.classes}; declare at least two")
         identifiers(self.classes)
         return self
@@ -200,15 +202,20 @@ class Label(Declaration):
 class Dataset(Declaration):
     """A snapshot of events, labelled when there is a label: one row an event, with what was known at its time."""
 
-    events: str = Field(pattern=RELATION, description="Relation with one row an event, or an entity and time.")
+    events: str = Field(
+        pattern=RELATION, description="Relation with one row an event, or an entity and time."
+    )
     id: str = Field(pattern=COLUMN)
     occurred_at: str = Field(default="occurred_at", pattern=COLUMN)
     keys: tuple[str, ...] = Field(default=(), description="Entity columns carried along; not features.")
     features: tuple[Feature | str, ...] = Field(
-        default=(), description="Feature columns of `events`: numbers, categories or texts; a name is operational."
+        default=(),
+        description="Feature columns of `events`: numbers, categories or texts; a name is operational.",
     )
     views: tuple[ViewFeatures, ...] = ()
-    label: Label | None = Field(default=None, description="None: there is nothing to predict, e.g. embeddings.")
+    label: Label | None = Field(
+        default=None, description="None: there is nothing to predict, e.g. embeddings."
+    )
     history: timedelta | None = Field(
         default=None, description="How far back the snapshot reaches; None: all there is."
     )
@@ -259,14 +266,18 @@ class BatchPrediction(Declaration):
     columns: tuple[str, ...] = Field(
         default=(), description="Columns of the dataset's events that are carried along."
     )
-    cadence: Cadence | None = Field(default=None, description="How often; None: that of the dataset's events.")
+    cadence: Cadence | None = Field(
+        default=None, description="How often; None: that of the dataset's events."
+    )
 
 
 class Retraining(Declaration):
     """When a new candidate is due. Whatever fires, no training starts within `cool_down` of the last."""
 
     min_new_labels: int = Field(default=200, gt=0, description="Labels reported since the last snapshot.")
-    metric: str = Field(default=PRIMARY, description="Metric that is watched; `primary`: the task's main one.")
+    metric: str = Field(
+        default=PRIMARY, description="Metric that is watched; `primary`: the task's main one."
+    )
     limit: float | None = Field(
         default=None, description="Retrain when the metric on newly reported labels is worse than this."
     )
@@ -298,7 +309,9 @@ class UseCase(Declaration):
     @model_validator(mode="after")
     def _parts_fit(self) -> "UseCase":
         if self.models and self.dataset is None:
-            raise ValueError(f"use case {self.name} has models and no dataset; declare what they are trained on")
+            raise ValueError(
+                f"use case {self.name} has models and no dataset; declare what they are trained on"
+            )
         for what, names in (
             ("models", [m.name for m in self.models]),
             ("batch_predictions", [b.relation for b in self.batch_predictions]),
@@ -343,6 +356,11 @@ class UseCase(Declaration):
             raise ConfigurationError(f"use case {self.name} declares no dataset; declare one")
         return self.dataset
 
+    @property
+    def joined_views(self) -> tuple[ViewFeatures, ...]:
+        """The feature views that the dataset joins; none without a dataset."""
+        return self.dataset.views if self.dataset else ()
+
     def features_by_kind(self, model: str = "model") -> Mapping[FeatureKind, tuple[FeatureSource, ...]]:
         """The inputs of a model by kind, each with where a service gets it from.
 
@@ -359,7 +377,11 @@ class UseCase(Declaration):
         computed = f"{compute.__module__}.{compute.__qualname__}" if compute else ""
         return {
             "request": (
-                *(FeatureSource(name=name, source=f"request {name}") for name, kind in own if kind == "request"),
+                *(
+                    FeatureSource(name=name, source=f"request {name}")
+                    for name, kind in own
+                    if kind == "request"
+                ),
                 *(FeatureSource(name=name, source=computed) for name in chosen.request_feature_names),
             ),
             "operational": tuple(

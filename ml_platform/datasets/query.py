@@ -78,9 +78,7 @@ def dataset_sql(
         selected += (
             f",\n  {value} AS {sql.quoted(label.name)},\n  labels.__at AS {sql.quoted(label.reported_at)}"
         )
-        joined = (
-            f"\nLEFT JOIN ({reports_sql(label, sql)}) AS labels ON events.{sql.quoted(dataset.id)} = labels.__id"
-        )
+        joined = f"\nLEFT JOIN ({reports_sql(label, sql)}) AS labels ON events.{sql.quoted(dataset.id)} = labels.__id"
     text = (
         f"SELECT {selected}\nFROM (\n{_joined(dataset, dialect, ' AND '.join(conditions))}\n) AS events{joined}"
         + (f"\n{row_order(dataset, sql)}" if ordered else "")

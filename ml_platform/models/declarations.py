@@ -70,7 +70,9 @@ class Segment(Declaration):
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> "Segment":
         if bool(self.values) == (self.low is not None or self.high is not None):
-            raise ValueError(f"segment {self.name} needs `values`, or a range by `low` and `high`, and not both")
+            raise ValueError(
+                f"segment {self.name} needs `values`, or a range by `low` and `high`, and not both"
+            )
         return self
 
 
@@ -95,25 +97,33 @@ class Gate(Declaration):
     """
 
     limits: Mapping[str, float] = Field(
-        default_factory=dict, description="Metric to its worst accepted value, e.g. `{'auc': 0.7, 'log_loss': 0.3}`."
+        default_factory=dict,
+        description="Metric to its worst accepted value, e.g. `{'auc': 0.7, 'log_loss': 0.3}`.",
     )
     beats_baselines_on: str | None = Field(
-        default=PRIMARY, description="Metric on which every baseline must be beaten; `primary`: the task's main one."
+        default=PRIMARY,
+        description="Metric on which every baseline must be beaten; `primary`: the task's main one.",
     )
     beats_champion_on: str | None = Field(
         default=PRIMARY, description="Metric on which it may not be worse than the champion."
     )
     champion_tolerance: float = Field(
-        default=0.01, ge=0, description="How much worse than the champion is still accepted, in the metric's unit."
+        default=0.01,
+        ge=0,
+        description="How much worse than the champion is still accepted, in the metric's unit.",
     )
     segments: tuple[Segment, ...] = ()
     segment_metric: str = Field(default=PRIMARY, description="Metric that each segment is judged by.")
     segment_limit: float | None = Field(
-        default=None, description="Its worst accepted value on a segment; None: segments are reported, not judged."
+        default=None,
+        description="Its worst accepted value on a segment; None: segments are reported, not judged.",
     )
     min_segment_rows: int = Field(default=100, ge=1, description="Smaller segments are reported, not judged.")
     max_calibration_error: float | None = Field(
-        default=None, gt=0, le=1, description="Highest expected calibration error, for tasks that give probabilities."
+        default=None,
+        gt=0,
+        le=1,
+        description="Highest expected calibration error, for tasks that give probabilities.",
     )
     max_latency_ms: float | None = Field(
         default=50.0, gt=0, description="Highest median processor time to predict one row, in milliseconds."
@@ -133,9 +143,13 @@ class Model(Declaration):
 
     name: str = Field(default="model", pattern=NAME, description="Unique within the use case.")
     task: str = Field(default="binary", description="What is predicted; see ml_platform.models.tasks.")
-    framework: str = Field(default="xgboost", description="What `train` returns; see ml_platform.models.frameworks.")
+    framework: str = Field(
+        default="xgboost", description="What `train` returns; see ml_platform.models.frameworks."
+    )
     train: Callable[..., Any]
-    parameters: Mapping[str, JsonValue] = Field(default_factory=dict, description="Any JSON, given to `train`.")
+    parameters: Mapping[str, JsonValue] = Field(
+        default_factory=dict, description="Any JSON, given to `train`."
+    )
     request_features: Callable[..., Any] | None = Field(
         default=None,
         description="Pure function of the event's own columns, Arrow table to Arrow table, in training and serving.",

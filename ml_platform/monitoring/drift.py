@@ -60,7 +60,9 @@ def prediction_drift(
     counts = _counted(served, warehouse, reference, release, first, end)
     rows = sum(counts)
     if rows < FEWEST_ROWS:
-        return CheckOutcome(NAME, True, f"{rows} predictions are too few to judge", {"rows": rows}, severity="WARN")
+        return CheckOutcome(
+            NAME, True, f"{rows} predictions are too few to judge", {"rows": rows}, severity="WARN"
+        )
     shares = [count / rows for count in counts]
     psi = population_stability_index(reference.shares, shares)
     return CheckOutcome(
@@ -88,9 +90,8 @@ def _counted(
     end: datetime,
 ) -> list[int]:
     sql, recent = warehouse.dialect, served.between(warehouse, first, end)
-    rows = (
-        f"(SELECT * FROM ({recent.sql}) AS recent WHERE {sql.quoted('release')} = {sql.parameter('release')}) AS chosen"
-    )
+    of_release = f"{sql.quoted('release')} = {sql.parameter('release')}"
+    rows = f"(SELECT * FROM ({recent.sql}) AS recent WHERE {of_release}) AS chosen"
     counted = served.task.bins_sql(rows, reference, sql)
     parameters = {**recent.parameters, "release": release, **counted.parameters}
     counts = [0] * len(reference.shares)

@@ -125,13 +125,13 @@ def performance_plot(found: Performance, metrics: Sequence[str]) -> bytes:
 
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
-    days = np.array([day.day for day in found.days])
+    days, shares = np.array([day.day for day in found.days]), True
     for name in metrics:
         values = np.array([day.metrics.get(name, np.nan) for day in found.days])
         if np.isfinite(values).any():
             axes.plot(days, values, marker="o", markersize=3, label=name.replace("_", " "))
-    shown = [value for line in axes.lines for value in line.get_ydata() if np.isfinite(value)]
-    if all(0 <= value <= 1 for value in shown):
+            shares = shares and bool(np.nanmin(values) >= 0 and np.nanmax(values) <= 1)
+    if shares:
         axes.set(ylim=(0, 1.02))
     axes.set(title=f"Performance on labels reported by {found.as_of:%Y-%m-%d}")
     axes.grid(alpha=0.3)
@@ -162,9 +162,7 @@ def _fair(
 
 def _releases(warehouse: Warehouse, fair: Query) -> list[dict[str, Any]]:
     release = warehouse.dialect.quoted("release")
-    text = (
-        f"SELECT {release} AS name, COUNT(*) AS n, SUM(__fair) AS fair FROM ({fair.sql}) AS w GROUP BY 1"
-    )
+    text = f"SELECT {release} AS name, COUNT(*) AS n, SUM(__fair) AS fair FROM ({fair.sql}) AS w GROUP BY 1"
     return [
         {"release": row["name"], "rows": int(row["n"]), "fair": int(row["fair"])}
         for row in warehouse.table(text, fair.parameters).to_pylist()

@@ -58,7 +58,8 @@ def due(
         return Decision(False, reason)
     if metric_value is not None and rule.limit is not None and worse(use_case, metric_value):
         return Decision(
-            True, f"{watched_metric(use_case)} on new labels is {metric_value:.4f}, worse than {rule.limit:.4f}"
+            True,
+            f"{watched_metric(use_case)} on new labels is {metric_value:.4f}, worse than {rule.limit:.4f}",
         )
     if new_labels >= rule.min_new_labels:
         return Decision(True, f"{new_labels} labels are new; {rule.min_new_labels} are enough")

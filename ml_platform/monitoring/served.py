@@ -40,7 +40,7 @@ class Served:
             )
 
     def between(self, warehouse: Warehouse, first: datetime, end: datetime) -> Query:
-        """Query of the rows of events from ``first`` to before ``end``; its parameters are ``first`` and ``end`` too."""
+        """Query of the rows of events from ``first`` to before ``end``, with parameters of these names."""
         sql = warehouse.dialect
         time = f"p.{sql.quoted(self.dataset.occurred_at)}"
         return Query(

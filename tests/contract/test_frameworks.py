@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from samples import problems
@@ -61,7 +60,7 @@ def test_predictions_have_the_tasks_columns_one_row_a_row(fit, data, model):
 def test_it_learnt_something(fit, data, model):
     if fit.task == "embedding":
         pytest.skip("nothing is known to be true of a vector")
-    kind, test = task(fit.task), problems.test_data(fit.task)
+    kind, test = task(fit.task), problems.judged(fit.task)
     own = kind.metrics(model.predict(test.features), test.labels, test.classes)[kind.primary]
     for baseline in list(kind.baselines(data).values())[:1]:
         theirs = kind.metrics(baseline.predict(test.features), test.labels, test.classes)[kind.primary]
@@ -134,7 +133,9 @@ def test_a_missing_feature_is_refused_by_name(fit, data, model):
 def test_a_feature_of_a_type_that_cannot_be_read_is_refused_with_the_remedy(data, model):
     lists = pa.array([[1.0]] * data.features.num_rows)
     place = data.features.column_names.index("size")
-    with pytest.raises(SchemaMismatchError, match=r"'size' is list.*(in the feature SQL|correct the feature)"):
+    with pytest.raises(
+        SchemaMismatchError, match=r"'size' is list.*(in the feature SQL|correct the feature)"
+    ):
         model.predict(data.features.set_column(place, "size", lists))
 
 
@@ -199,7 +200,9 @@ def test_loading_a_model_imports_neither_dagster_nor_mlflow(fit, folder):
 
 
 def test_an_unknown_framework_is_refused_with_those_that_exist():
-    with pytest.raises(ConfigurationError, match=r"'torchx'.*lightgbm.*sklearn.*xgboost.*ml_platform.frameworks"):
+    with pytest.raises(
+        ConfigurationError, match=r"'torchx'.*lightgbm.*sklearn.*xgboost.*ml_platform.frameworks"
+    ):
         framework("torchx")
 
 
@@ -210,5 +213,3 @@ def test_naming_a_framework_imports_none():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-

@@ -14,7 +14,11 @@ from ml_platform.models.training.data import TestData, TrainingData
 from ml_platform.use_case import Label
 
 CLASSES = ("card lost", "loans", "other")
-WORDS = {"card lost": "lost stolen card block", "loans": "loan rate house money", "other": "hello thanks branch hours"}
+WORDS = {
+    "card lost": "lost stolen card block",
+    "loans": "loan rate house money",
+    "other": "hello thanks branch hours",
+}
 START = datetime(2014, 5, 5, tzinfo=UTC)
 
 
@@ -53,7 +57,7 @@ def training(kind: str, rows: int = 300, seed: int = 0) -> TrainingData:
     return TrainingData(features, labels, CLASSES if kind == "multiclass" else ())
 
 
-def test_data(kind: str, rows: int = 200, seed: int = 1) -> TestData:
+def judged(kind: str, rows: int = 200, seed: int = 1) -> TestData:
     """Other rows of the same problem."""
     data = training(kind, rows, seed)
     ids = pa.table({"id": [f"e{n}" for n in range(rows)]})
@@ -64,7 +68,7 @@ def test_data(kind: str, rows: int = 200, seed: int = 1) -> TestData:
 
 def predictions(kind: str, rows: int = 200, seed: int = 1, noise: float = 0.5) -> pa.Table:
     """Predictions of the test data that are right more often than not."""
-    data = test_data(kind, rows, seed)
+    data = judged(kind, rows, seed)
     random = np.random.default_rng(seed + 7)
     if kind == "binary":
         raw = 1 / (1 + np.exp(-(data.labels * 2.0 - 1 + random.normal(0, noise * 2, rows))))
@@ -138,9 +142,9 @@ def _sklearn(kind: str) -> Callable[[TrainingData, int], FittedModel]:
         from ml_platform.models.frameworks.sklearn import SklearnModel, frame
 
         last = {
-            "binary": lambda: LogisticRegression(),
+            "binary": LogisticRegression,
             "multiclass": lambda: LogisticRegression(max_iter=300),
-            "regression": lambda: Ridge(),
+            "regression": Ridge,
             "embedding": lambda: TruncatedSVD(4, random_state=seed),
         }[kind]()
         columns = ColumnTransformer(

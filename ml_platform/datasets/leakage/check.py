@@ -103,9 +103,7 @@ def _newest(
     weeks = math.ceil(label.delay / timedelta(weeks=1))
     since = pa.scalar(snapshot.as_of - MOST_BLOCKS * weeks * timedelta(weeks=1))
     sampled = dataset.keys[0] if dataset.keys else dataset.id
-    columns = list(
-        dict.fromkeys((dataset.occurred_at, label.reported_at, sampled, *dataset.keys, *features))
-    )
+    columns = list(dict.fromkeys((dataset.occurred_at, label.reported_at, sampled, *dataset.keys, *features)))
     share = most_rows / snapshot.manifest.rows
     kept = []
     for batch in snapshot.batches(columns):

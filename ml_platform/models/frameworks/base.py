@@ -131,9 +131,9 @@ def feature_matrix(features: pa.Table, names: tuple[str, ...]) -> npt.NDArray[np
         column = features.column(name)
         if not is_numeric(column.type):
             raise SchemaMismatchError(
-                f"feature {name!r} is {column.type}, and a matrix holds numbers and booleans only; encode it in `train` "
-                "(a scikit-learn pipeline takes text and categories, LightGBM categories), make it a number in the "
-                "feature SQL, or take it out of the features"
+                f"feature {name!r} is {column.type}, and a matrix holds numbers and booleans only; encode it in "
+                "`train` (a scikit-learn pipeline takes text and categories, LightGBM categories), make it a number in "
+                "the feature SQL, or take it out of the features"
             )
         if pa.types.is_boolean(column.type):
             column = pc.cast(column, pa.uint8())
@@ -143,7 +143,7 @@ def feature_matrix(features: pa.Table, names: tuple[str, ...]) -> npt.NDArray[np
 
 def is_numeric(kind: pa.DataType) -> bool:
     """Whether a column of this type can be part of a matrix: numbers, booleans, and nulls without a type."""
-    return (
+    return bool(
         pa.types.is_integer(kind)
         or pa.types.is_floating(kind)
         or pa.types.is_decimal(kind)

@@ -1,7 +1,6 @@
 """LightGBM, stored in its text format with the categories of its features beside it."""
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +27,15 @@ if TYPE_CHECKING:
 
     from ml_platform.models.training.data import TrainingData
 
-__all__ = ["Categories", "LightGBMModel", "categories_of", "category_matrix", "library", "settings", "training_rows"]
+__all__ = [
+    "Categories",
+    "LightGBMModel",
+    "categories_of",
+    "category_matrix",
+    "library",
+    "settings",
+    "training_rows",
+]
 
 FILE = "model.txt"
 DESCRIPTION = "model.json"
@@ -179,7 +186,7 @@ class LightGBMModel(FittedModel):
         self._classes = tuple(classes) if self._task.name == "multiclass" else ()
         if self._task.name == "multiclass" and len(self._classes) != self._booster.num_model_per_iteration():
             raise ConfigurationError(
-                f"the booster has {self._booster.num_model_per_iteration()} classes and {len(self._classes)} are named; "
+                f"the booster has {self._booster.num_model_per_iteration()} classes, {len(self._classes)} are named; "
                 "pass data.classes, and train with num_class of their number"
             )
         self._names = tuple(feature_names or self._booster.feature_name())
@@ -247,9 +254,7 @@ class LightGBMModel(FittedModel):
         try:
             booster = lightgbm.Booster(model_str=content.decode())
         except (lightgbm.basic.LightGBMError, UnicodeDecodeError, ValueError) as error:
-            raise UnreadableFileError(
-                f"{path} is not a LightGBM model; restore it or train again"
-            ) from error
+            raise UnreadableFileError(f"{path} is not a LightGBM model; restore it or train again") from error
         return cls(
             booster,
             categories=described.categories,

@@ -121,7 +121,9 @@ class SklearnModel(FittedModel):
     def _raw(self, rows: "pd.DataFrame") -> npt.NDArray[Any]:
         found: npt.NDArray[Any]
         if not len(rows):  # estimators refuse none
-            return np.empty((0, len(self._classes)) if self._classes else (0, 1) if self.task == "embedding" else 0)
+            return np.empty(
+                (0, len(self._classes)) if self._classes else (0, 1) if self.task == "embedding" else 0
+            )
         if self._task.name == "regression":
             return np.asarray(self._estimator.predict(rows), dtype=np.float64)
         if self._task.name == "embedding":
@@ -206,7 +208,13 @@ class SklearnModel(FittedModel):
             places = columns.output_indices_
             owners = [""] * width
             for name, _, chosen in columns.transformers_:
-                names = [chosen] if isinstance(chosen, str) else list(chosen) if not isinstance(chosen, slice) else []
+                names = (
+                    [chosen]
+                    if isinstance(chosen, str)
+                    else list(chosen)
+                    if not isinstance(chosen, slice)
+                    else []
+                )
                 span = places[name]
                 size = span.stop - span.start
                 if len(names) == 1:
@@ -258,7 +266,7 @@ def _estimator(path: Path) -> Any:  # noqa: ANN401
     try:
         estimator = skops.io.loads(content, trusted=sorted(TRUSTED))
         sound = check_trees(estimator)
-    except Exception as error:  # noqa: BLE001 (a damaged file fails in as many ways as there are types)
+    except Exception as error:
         raise UnreadableFileError(
             f"{path} cannot be loaded ({type(error).__name__}: {error}); restore it or train again"
         ) from error

@@ -71,7 +71,14 @@ _ESTIMATORS = {
         "ExtraTreeRegressor",
     ),
     # What fitted estimators hold besides.
-    "sklearn._loss.link": ("HalfLogitLink", "IdentityLink", "Interval", "LogLink", "LogitLink", "MultinomialLogit"),
+    "sklearn._loss.link": (
+        "HalfLogitLink",
+        "IdentityLink",
+        "Interval",
+        "LogLink",
+        "LogitLink",
+        "MultinomialLogit",
+    ),
     "sklearn._loss.loss": (
         "HalfBinomialLoss",
         "HalfGammaLoss",
@@ -159,7 +166,8 @@ def strangers(schema: object) -> list[str]:
             f"{node['__module__']}.{node['__class__']}"
             for node in _nodes(schema)
             if node["__loader__"] != "CachedNode"
-            and f"{node.get('__module__')}.{node.get('__class__')}" not in _ALLOWED.get(node["__loader__"], ())
+            and f"{node.get('__module__')}.{node.get('__class__')}"
+            not in _ALLOWED.get(node["__loader__"], ())
         }
     )
 

@@ -82,7 +82,9 @@ class XGBoostModel(FittedModel):
         self._classes = tuple(json.loads(booster.attr(CLASSES) or "[]"))
         self._task = task(_TASKS[objective])
         if self._task.name == "multiclass" and not self._classes:
-            raise ConfigurationError("a booster of multi:softprob needs the names of its classes; pass data.classes")
+            raise ConfigurationError(
+                "a booster of multi:softprob needs the names of its classes; pass data.classes"
+            )
         self._names = tuple(booster.feature_names)
 
     @property

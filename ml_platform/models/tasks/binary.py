@@ -103,27 +103,29 @@ class Binary(Task):
             all_positives=facts["all_positives"],
         )
 
-    def encode(self, values: pa.ChunkedArray, classes: tuple[str, ...]) -> Array:  # noqa: ARG002 (there are none)
+    def encode(self, values: pa.ChunkedArray, classes: tuple[str, ...]) -> Array:
         """Int8 of shape (rows,): 0 or 1."""
         numbers = pc.cast(values, pa.float64()) if not pa.types.is_boolean(values.type) else values
         found: npt.NDArray[np.int8] = pc.cast(numbers, pa.int8(), safe=False).to_numpy().astype(np.int8)
-        if not pa.types.is_boolean(values.type) and (numbers.to_numpy() != found).any() or (found & ~1).any():
+        if (not pa.types.is_boolean(values.type) and (numbers.to_numpy() != found).any()) or (
+            found & ~1
+        ).any():
             wrong = sorted({str(v) for v in values.to_pylist() if v not in (0, 1)})[:5]
             raise DataError(f"binary labels are 0 and 1; there are {wrong} too: correct the label's value")
         return found
 
-    def summary(self, labels: Array, classes: tuple[str, ...]) -> Mapping[str, float]:  # noqa: ARG002
+    def summary(self, labels: Array, classes: tuple[str, ...]) -> Mapping[str, float]:
         """``positives``."""
         return {"positives": int(labels.sum())}
 
-    def learnable(self, labels: Array, classes: tuple[str, ...]) -> str | None:  # noqa: ARG002
+    def learnable(self, labels: Array, classes: tuple[str, ...]) -> str | None:
         """Both classes are needed."""
         positives = int(labels.sum())
         if 0 < positives < len(labels):
             return None
         return f"{positives} of them are positive; a model needs both positives and negatives"
 
-    def prediction_schema(self, label: Label | None) -> pa.Schema:  # noqa: ARG002
+    def prediction_schema(self, label: Label | None) -> pa.Schema:
         """``score`` (double)."""
         return pa.schema([pa.field(SCORE, pa.float64())])
 
@@ -143,7 +145,7 @@ class Binary(Task):
         scores = column(predictions, SCORE)
         return not len(scores) or bool(scores.min() == scores.max())
 
-    def directions(self, classes: tuple[str, ...]) -> Mapping[str, Direction]:  # noqa: ARG002
+    def directions(self, classes: tuple[str, ...]) -> Mapping[str, Direction]:
         """``auc`` and ``average_precision`` are better when higher; losses and errors when lower."""
         higher, lower = Direction.HIGHER, Direction.LOWER
         return {
@@ -154,7 +156,7 @@ class Binary(Task):
             "calibration_error": lower,
         }
 
-    def metrics(self, predictions: pa.Table, labels: Array, classes: tuple[str, ...]) -> dict[str, float]:  # noqa: ARG002
+    def metrics(self, predictions: pa.Table, labels: Array, classes: tuple[str, ...]) -> dict[str, float]:
         """All of :meth:`directions`, over all rows; the first two need both classes."""
         from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
@@ -202,7 +204,7 @@ class Binary(Task):
         """Count scores in the bins."""
         return count_in_bins(relation, sql.quoted(SCORE), reference, sql)
 
-    def figures_sql(self, judged: str, label: Label, sql: SqlDialect) -> Query:  # noqa: ARG002
+    def figures_sql(self, judged: str, label: Label, sql: SqlDialect) -> Query:
         """Ranks of scores and sums of errors, reckoned in the warehouse; one row a scope.
 
         Scores whose log odds agree to four decimals rank as equal, so that no window is longer than some hundred
@@ -210,7 +212,7 @@ class Binary(Task):
         """
         return Query(_FIGURES.format(judged=judged, score=sql.quoted(SCORE), bins=CALIBRATION_BINS), {})
 
-    def figures(self, counts: pa.Table, label: Label) -> dict[int | None, Figures]:  # noqa: ARG002
+    def figures(self, counts: pa.Table, label: Label) -> dict[int | None, Figures]:
         """All of :meth:`directions`, and ``positives``."""
         return {row["scope"]: _figures(row) for row in counts.to_pylist()}
 
@@ -259,7 +261,8 @@ def _precision_recall(axes: Any, scores: Scores, labels: Array, baselines: Mappi
 
     curves = [("model", scores, BLUE, 2.2)]
     curves += [
-        (name, values, colour, 1.6) for (name, values), colour in zip(baselines.items(), (ORANGE, GREY), strict=False)
+        (name, values, colour, 1.6)
+        for (name, values), colour in zip(baselines.items(), (ORANGE, GREY), strict=False)
     ]
     for name, values, colour, width in curves:
         precision, recall, _ = precision_recall_curve(labels, values)

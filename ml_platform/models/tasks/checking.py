@@ -51,13 +51,21 @@ def check_models(use_case: UseCase) -> None:
     for position, model in enumerate(use_case.models):
         where = f"models.{position} ({model.name})"
         _check_model(model, use_case.data, where)
-    if use_case.models and use_case.retraining.limit is not None:
+    if use_case.models:
+        _check_retraining(use_case)
+
+
+def _check_retraining(use_case: UseCase) -> None:
+    metric = use_case.retraining.metric
+    known = {name for model in use_case.models for name in (PRIMARY, *_metrics(model, use_case.data))}
+    _check_known(metric, known, "retraining.metric")
+    if use_case.retraining.limit is not None:
         counted = {
             name
             for kind in (task(model.task) for model in use_case.models)
             for name in set(kind.directions(classes_of(use_case.data))) - kind.uncounted
         }
-        watched = {metric_name(use_case.retraining.metric, task(model.task)) for model in use_case.models}
+        watched = {metric_name(metric, task(model.task)) for model in use_case.models}
         for name in sorted(watched - counted):
             raise ConfigurationError(
                 f"retraining.metric is {name!r}, which cannot be reckoned from counts in the warehouse; choose one of "
@@ -120,5 +128,3 @@ def _check_known(name: str, known: set[str], where: str) -> None:
 def _check_distinct(names: list[str], where: str) -> None:
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigurationError(f"{where} repeat {repeated}; name each once")
-
-

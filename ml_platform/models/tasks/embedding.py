@@ -73,19 +73,19 @@ class Embedding(Task):
         found: npt.NDArray[np.int64] = pc.cast(codes, pa.int64()).to_numpy()
         return found
 
-    def summary(self, labels: Array, classes: tuple[str, ...]) -> Mapping[str, float]:  # noqa: ARG002
+    def summary(self, labels: Array, classes: tuple[str, ...]) -> Mapping[str, float]:
         """Nothing."""
         return {}
 
-    def learnable(self, labels: Array, classes: tuple[str, ...]) -> str | None:  # noqa: ARG002
+    def learnable(self, labels: Array, classes: tuple[str, ...]) -> str | None:
         """Any labels will do."""
         return None
 
-    def prediction_schema(self, label: Label | None) -> pa.Schema:  # noqa: ARG002
+    def prediction_schema(self, label: Label | None) -> pa.Schema:
         """``embedding`` (list of float)."""
         return pa.schema([pa.field(EMBEDDING, pa.list_(pa.float32()))])
 
-    def predictions(self, raw: Array, classes: tuple[str, ...]) -> pa.Table:  # noqa: ARG002
+    def predictions(self, raw: Array, classes: tuple[str, ...]) -> pa.Table:
         """From vectors of shape (rows, dimensions)."""
         vectors = np.ascontiguousarray(raw, dtype=np.float32)
         offsets = np.arange(vectors.shape[0] + 1, dtype=np.int32) * vectors.shape[1]
@@ -107,7 +107,7 @@ class Embedding(Task):
         vectors = _vectors(predictions)
         return bool((vectors == vectors[:1]).all())
 
-    def directions(self, classes: tuple[str, ...]) -> Mapping[str, Direction]:  # noqa: ARG002
+    def directions(self, classes: tuple[str, ...]) -> Mapping[str, Direction]:
         """All are better when higher."""
         return {
             "effective_dimensions": Direction.HIGHER,
@@ -115,7 +115,7 @@ class Embedding(Task):
             "neighbour_agreement": Direction.HIGHER,
         }
 
-    def metrics(self, predictions: pa.Table, labels: Array, classes: tuple[str, ...]) -> dict[str, float]:  # noqa: ARG002
+    def metrics(self, predictions: pa.Table, labels: Array, classes: tuple[str, ...]) -> dict[str, float]:
         """How much the vectors say.
 
         ``effective_dimensions`` is the exponential of the entropy of their covariance's eigenvalues (1: all lie on a
@@ -136,7 +136,7 @@ class Embedding(Task):
             found["neighbour_agreement"] = _agreement(vectors, labels)
         return found
 
-    def baselines(self, data: "TrainingData") -> dict[str, Predictor]:  # noqa: ARG002
+    def baselines(self, data: "TrainingData") -> dict[str, Predictor]:
         """None: there is nothing to be right about."""
         return {}
 
@@ -163,11 +163,11 @@ class Embedding(Task):
         inner = f"(SELECT {norm} AS norm FROM {relation}) AS norms"
         return count_in_bins(inner, "norm", reference, sql)
 
-    def figures_sql(self, judged: str, label: Label, sql: SqlDialect) -> Query:  # noqa: ARG002
+    def figures_sql(self, judged: str, label: Label, sql: SqlDialect) -> Query:
         """Rows of each scope."""
         return Query(f"SELECT scope, COUNT(*) AS n FROM {judged} GROUP BY 1", {})
 
-    def figures(self, counts: pa.Table, label: Label) -> dict[int | None, Figures]:  # noqa: ARG002
+    def figures(self, counts: pa.Table, label: Label) -> dict[int | None, Figures]:
         """No metric of vectors can be counted."""
         return {row["scope"]: Figures(int(row["n"]), {}) for row in counts.to_pylist()}
 

@@ -85,7 +85,7 @@ class Multiclass(Task):
                 f"{sum(counts[name] for name in strangers)} labels are none of the declared classes: "
                 f"{strangers[:_SHOWN]}; add them to Label.classes, or correct {label.relation}"
             )
-        if sum(share > 0 for share in shares.values()) < 2:  # noqa: PLR2004 (a choice needs two)
+        if sum(share > 0 for share in shares.values()) < 2:
             problems.append(
                 f"fewer than two classes occur among {total} labels; bring more of {label.relation}"
             )
@@ -118,7 +118,7 @@ class Multiclass(Task):
     def learnable(self, labels: Array, classes: tuple[str, ...]) -> str | None:
         """At least two classes must occur."""
         present = np.unique(labels)
-        if len(present) >= 2:  # noqa: PLR2004 (a choice needs two)
+        if len(present) >= 2:
             return None
         return f"{[classes[code] for code in present]} are the classes among them; a model needs at least two"
 
@@ -291,10 +291,10 @@ def _confusion(axes: Any, matrix: npt.NDArray[np.int64], classes: Sequence[str])
     axes.set_xticks(places, classes, rotation=30, ha="right", fontsize=9)
     axes.set_yticks(places, classes, fontsize=9)
     axes.grid(visible=False)
-    if len(classes) <= 12:  # noqa: PLR2004 (more figures than that cannot be read)
+    if len(classes) <= 12:
         for row, line in enumerate(matrix):
             for place, count in enumerate(line):
-                shade = "white" if shares[row, place] > 0.6 else INK  # noqa: PLR2004 (where the cell is dark)
+                shade = "white" if shares[row, place] > 0.6 else INK
                 axes.text(place, row, f"{count:,}", ha="center", va="center", color=shade, fontsize=9)
     axes.figure.subplots_adjust(left=0.22, bottom=0.24)
     axes.set(title="Confusion matrix (rows; shade: share of the actual class)")

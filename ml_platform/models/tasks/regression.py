@@ -89,13 +89,15 @@ class Regression(Task):
                 f"{facts['outside']} labels are not within {low} and {high} ({facts['lowest']} to "
                 f"{facts['highest']}); correct {label.relation}, or Label.range"
             )
-        figures = {name: facts[name] for name in ("labels", "mature_labels", "lowest", "highest", "mean", "spread")}
+        figures = {
+            name: facts[name] for name in ("labels", "mature_labels", "lowest", "highest", "mean", "spread")
+        }
         said = f"{facts['labels']} labels"
         if facts["spread"] is not None:
             said += f", {facts['mean']:.4g} in the mean, {facts['spread']:.4g} their standard deviation"
         return labels_outcome(label, facts, problems, said, **figures)
 
-    def encode(self, values: pa.ChunkedArray, classes: tuple[str, ...]) -> Array:  # noqa: ARG002 (there are none)
+    def encode(self, values: pa.ChunkedArray, classes: tuple[str, ...]) -> Array:
         """Float64 of shape (rows,)."""
         try:
             found: npt.NDArray[np.float64] = pc.cast(values, pa.float64()).to_numpy()
@@ -107,17 +109,17 @@ class Regression(Task):
             )
         return found
 
-    def summary(self, labels: Array, classes: tuple[str, ...]) -> Mapping[str, float]:  # noqa: ARG002
+    def summary(self, labels: Array, classes: tuple[str, ...]) -> Mapping[str, float]:
         """Mean and standard deviation."""
         return {"mean": float(labels.mean()), "std": float(labels.std())}
 
-    def learnable(self, labels: Array, classes: tuple[str, ...]) -> str | None:  # noqa: ARG002
+    def learnable(self, labels: Array, classes: tuple[str, ...]) -> str | None:
         """Labels must differ."""
         if len(labels) and labels.min() < labels.max():
             return None
         return "their labels do not differ; a model needs labels with a spread"
 
-    def prediction_schema(self, label: Label | None) -> pa.Schema:  # noqa: ARG002
+    def prediction_schema(self, label: Label | None) -> pa.Schema:
         """``value`` (double)."""
         return pa.schema([pa.field(VALUE, pa.float64())])
 
@@ -134,7 +136,7 @@ class Regression(Task):
         values = column(predictions, VALUE)
         return not len(values) or bool(values.min() == values.max())
 
-    def directions(self, classes: tuple[str, ...]) -> Mapping[str, Direction]:  # noqa: ARG002
+    def directions(self, classes: tuple[str, ...]) -> Mapping[str, Direction]:
         """Errors are better when lower, ``r2`` when higher, ``bias`` when nearer to 0."""
         return {
             "mae": Direction.LOWER,
@@ -144,7 +146,7 @@ class Regression(Task):
             "bias": Direction.ZERO,
         }
 
-    def metrics(self, predictions: pa.Table, labels: Array, classes: tuple[str, ...]) -> dict[str, float]:  # noqa: ARG002
+    def metrics(self, predictions: pa.Table, labels: Array, classes: tuple[str, ...]) -> dict[str, float]:
         """All of :meth:`directions`; ``bias`` is the mean of predicted minus actual."""
         if not len(labels):
             return {}
@@ -190,7 +192,7 @@ class Regression(Task):
         """Count values in the bins."""
         return count_in_bins(relation, sql.quoted(VALUE), reference, sql)
 
-    def figures_sql(self, judged: str, label: Label, sql: SqlDialect) -> Query:  # noqa: ARG002
+    def figures_sql(self, judged: str, label: Label, sql: SqlDialect) -> Query:
         """Sums of errors of each scope."""
         error = f"({sql.quoted(VALUE)} - actual)"
         text = (
@@ -199,7 +201,7 @@ class Regression(Task):
         )
         return Query(text, {})
 
-    def figures(self, counts: pa.Table, label: Label) -> dict[int | None, Figures]:  # noqa: ARG002
+    def figures(self, counts: pa.Table, label: Label) -> dict[int | None, Figures]:
         """All of :meth:`directions` but the median."""
         return {
             row["scope"]: Figures(
@@ -226,12 +228,20 @@ def _of_sums(rows: int, absolute: float, squares: float, errors: float, variance
 
 def _predicted_actual(axes: Any, values: Array, labels: Array) -> None:  # noqa: ANN401
     low, high = np.quantile(np.concatenate([values, labels]), [0.001, 0.999])
-    if len(values) > 2_000:  # noqa: PLR2004 (more points than that are a blot)
-        axes.hexbin(labels, values, gridsize=45, extent=(low, high, low, high), bins="log", cmap="Blues", mincnt=1)
+    if len(values) > 2_000:
+        axes.hexbin(
+            labels, values, gridsize=45, extent=(low, high, low, high), bins="log", cmap="Blues", mincnt=1
+        )
     else:
         axes.scatter(labels, values, s=8, color=BLUE, alpha=0.5)
     axes.plot([low, high], [low, high], "--", color=INK, lw=1.2, label="predicted = actual")
-    axes.set(title="Predicted against actual", xlabel="Actual", ylabel="Predicted", xlim=(low, high), ylim=(low, high))
+    axes.set(
+        title="Predicted against actual",
+        xlabel="Actual",
+        ylabel="Predicted",
+        xlim=(low, high),
+        ylim=(low, high),
+    )
     axes.legend(loc="upper left")
 
 
@@ -242,7 +252,9 @@ def _residuals(axes: Any, values: Array, labels: Array) -> None:  # noqa: ANN401
     boxes = axes.boxplot(errors, showfliers=False, patch_artist=True, medianprops={"color": INK})
     for box in boxes["boxes"]:
         box.set(facecolor="#bfdbfe", edgecolor=GREY)
-    axes.plot(range(1, len(parts) + 1), [e.mean() for e in errors], "o", color=ORANGE, ms=5, label="mean error")
+    axes.plot(
+        range(1, len(parts) + 1), [e.mean() for e in errors], "o", color=ORANGE, ms=5, label="mean error"
+    )
     axes.axhline(0, color=INK, lw=1)
     axes.set_xticks(range(1, len(parts) + 1), [f"{np.median(values[part]):.3g}" for part in parts])
     axes.set(

@@ -11,7 +11,6 @@ from ml_platform.models.releases.manifest import CARD, Release
 from ml_platform.models.releases.registry import Registry
 from ml_platform.models.training.candidates import Candidate
 from ml_platform.models.training.tracking import Tracking
-from ml_platform.monitoring.drift import score_distribution
 from ml_platform.orchestration.assets.checks import Checks
 from ml_platform.orchestration.assets.model import candidate_of
 from ml_platform.orchestration.assets.naming import Materialized, common
@@ -47,7 +46,7 @@ def champion_asset(use_case: UseCase) -> dg.AssetsDefinition:
         ),
         check_specs=checks.specs,
         automation_condition=when_stale(),
-        **common(use_case, use_case.model.framework, "release"),
+        **common(use_case, use_case.model().framework, "release"),
     )
     def champion(
         context: dg.AssetExecutionContext,
@@ -87,7 +86,7 @@ def _promote(use_case: UseCase, releases: Registry, found: Candidate, why: str) 
         (folder / CARD).mkdir()
         for name, png in found.plots.items():
             (folder / CARD / f"{name}.png").write_bytes(png)
-        manifest = found.manifest(score_distribution(found.test_scores))
+        manifest = found.manifest()
         return releases.release(use_case.name, folder, manifest, who="champion asset", why=why)
 
 

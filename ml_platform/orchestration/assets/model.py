@@ -7,9 +7,16 @@ import dagster as dg
 
 from ml_platform.datasets.snapshot import open_snapshot
 from ml_platform.models.evaluation.folds import evaluate_folds
+from ml_platform.models.evaluation.gates import gate_checks
 from ml_platform.models.frameworks.base import FittedModel, framework
 from ml_platform.models.releases.registry import Registry
-from ml_platform.models.training.candidates import Candidate, train_candidate, training_parameters
+from ml_platform.models.tasks.base import task
+from ml_platform.models.training.candidates import (
+    Candidate,
+    own_functions,
+    train_candidate,
+    training_parameters,
+)
 from ml_platform.models.training.tracking import Tracking
 from ml_platform.models.training.versions import code_version, files_digest, library_versions
 from ml_platform.orchestration.assets.checks import Checks
@@ -22,17 +29,6 @@ from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import UseCase
 
 __all__ = ["candidate_of", "model_asset"]
-
-_GATES = {
-    "predictions_sound": "Every prediction is finite, within [0, 1], and not all are equal.",
-    "absolute_floors": "Every metric with a floor reaches it.",
-    "beats_baselines": "It is better than the base rate and than logistic regression on the same data.",
-    "beats_champion": "It is not worse than the champion on the same rows.",
-    "segments_hold": "It does not collapse on any declared segment.",
-    "calibrated": "Its probabilities mean what they say.",
-    "latency": "It scores one row fast enough.",
-    "size": "It is small enough to load.",
-}
 
 
 def candidate_of(
@@ -48,9 +44,7 @@ def candidate_of(
     current = releases.current(use_case.name)
     champion: FittedModel | None = None
     if current is not None:
-        champion = framework(current.manifest.framework).model.load(
-            releases.fetch(current, scratch / "releases")
-        )
+        champion = framework(current.manifest.framework).load(releases.fetch(current, scratch / "releases"))
     snapshot = open_snapshot(objects, use_case.name, version)
     return train_candidate(
         use_case, snapshot, tracking=tracking, champion=champion, scratch=scratch / "candidates"
@@ -61,14 +55,11 @@ def model_asset(use_case: UseCase) -> dg.AssetsDefinition:
     """``<use_case>/model``: training, or the answer of the run that exists, and the gate."""
     key = dg.AssetKey([use_case.name, "model"])
     dataset = dg.AssetKey([use_case.name, "dataset"])
-    checks = Checks(
-        key,
-        {
-            **_GATES,
-            "enough_history": "The history reaches all the training days and folds that are declared.",
-        },
-        blocking=frozenset(_GATES),
-    )
+    declared = use_case.model()
+    gate = gate_checks(declared)
+    advisory = {check.name for check in declared.gate.checks if not check.blocking}
+    history = {"enough_history": "The history reaches all the training days and folds that are declared."}
+    checks = Checks(key, {**gate, **history}, blocking=frozenset(gate) - advisory)
 
     @dg.asset(
         key=key,
@@ -77,7 +68,7 @@ def model_asset(use_case: UseCase) -> dg.AssetsDefinition:
         description="A candidate: trained, tracked in MLflow, judged by the gate. Training reads the snapshot alone.",
         check_specs=checks.specs,
         automation_condition=when_stale(),
-        **common(use_case, use_case.model.framework, "mlflow"),
+        **common(use_case, declared.framework, "mlflow"),
     )
     def model(
         context: dg.AssetExecutionContext,
@@ -105,14 +96,13 @@ def model_asset(use_case: UseCase) -> dg.AssetsDefinition:
 
 def _recipe(use_case: UseCase) -> str:
     """Everything beside the data that decides what is trained and how it is judged."""
-    model = use_case.model
+    model = use_case.model()
     kind = framework(model.framework)
-    own = [model.train, *([model.request_features] if model.request_features else [])]
     return digest(
-        training_parameters(use_case),
-        code_version(*own, evaluate_folds, kind.model),
+        training_parameters(use_case, model),
+        code_version(*own_functions(model), evaluate_folds, type(task(model.task)), kind),
         library_versions(kind),
-        model.gate.model_dump(mode="json"),
+        model.gate.model_dump(mode="json", exclude={"checks": {"__all__": {"function"}}}),
     )[:16]
 
 

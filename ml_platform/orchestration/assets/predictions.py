@@ -36,18 +36,18 @@ def predictions_asset(use_case: UseCase) -> dg.AssetsDefinition:
     key = dg.AssetKey([use_case.name, "predictions"])
     champion = dg.AssetKey([use_case.name, "champion"])
     declared = batch_prediction(use_case)
-    views = {asset_key(v.view.relation): _days_read(v.view.ttl) for v in use_case.dataset.views}
+    views = {asset_key(v.view.relation): _days_read(v.view.ttl) for v in use_case.joined_views}
     # A new champion scores what comes from then on; what was predicted stays as it was decided.
     reads: dict[str, Reads] = {champion.to_user_string(): "order"}
     reads |= {k.to_user_string(): days for k, days in views.items()}
 
     @dg.asset(
         key=key,
-        deps=[asset_key(use_case.dataset.events), *views, champion],
+        deps=[asset_key(use_case.data.events), *views, champion],
         partitions_def=DAYS,
         backfill_policy=dg.BackfillPolicy.single_run(),
         code_version=declaration_version(
-            use_case.dataset, declared.model_dump_json(), leave_out={"data_schema", "label"}
+            use_case.data, declared.model_dump_json(), leave_out={"data_schema", "label"}
         ),
         metadata={
             READS: reads,
@@ -61,7 +61,7 @@ def predictions_asset(use_case: UseCase) -> dg.AssetsDefinition:
         freshness_policy=DAILY,
         automation_condition=when_stale(),
         pool="warehouse",
-        **common(use_case, "table", use_case.model.framework),
+        **common(use_case, "table", use_case.model().framework),
     )
     def predictions(
         context: dg.AssetExecutionContext,
@@ -76,9 +76,7 @@ def predictions_asset(use_case: UseCase) -> dg.AssetsDefinition:
             raise NotFoundError(
                 f"{use_case.name} has no release to predict with; materialise {champion.to_user_string()} first"
             )
-        model = framework(release.manifest.framework).model.load(
-            releases.fetch(release, scratch / "releases")
-        )
+        model = framework(release.manifest.framework).load(releases.fetch(release, scratch / "releases"))
         made = predict_days(use_case, _dates(recording.days), warehouse, release, model, context.log.info)
         rows = {day.day.isoformat(): day.rows for day in made}
         recording.finish(
@@ -106,7 +104,7 @@ def prediction_events_asset(use_case: UseCase) -> dg.AssetsDefinition:
         code_version=declaration_version(declared),
         metadata={
             STARTS_WITH: dg.AssetKey([use_case.name, "champion"]).to_user_string(),
-            "topic": declared.topic,
+            "topic": declared.topic or "",
         },
         description=f"The predictions as CloudEvents on the topic `{declared.topic}`; publishing again adds nothing.",
         freshness_policy=DAILY,

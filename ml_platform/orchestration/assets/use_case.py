@@ -27,8 +27,10 @@ def use_case_definitions(use_case: UseCase) -> dg.Definitions:
 
     A ``FeatureView`` may be several use cases': see :func:`ml_platform.orchestration.assets.online.online_definitions`.
     """
+    if not use_case.models:
+        return dg.Definitions()
     assets = [dataset_asset(use_case), model_asset(use_case), champion_asset(use_case)]
-    if use_case.batch_prediction is not None:
+    if use_case.batch_predictions:
         assets += [
             predictions_asset(use_case),
             prediction_events_asset(use_case),

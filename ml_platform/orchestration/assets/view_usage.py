@@ -20,7 +20,7 @@ def say_who_uses(definitions: dg.Definitions, use_cases: Sequence[UseCase]) -> d
     """Note on the relation of each view which models read which of its columns."""
     found: dict[dg.AssetKey, dict[str, Sequence[str]]] = defaultdict(dict)
     for use_case in use_cases:
-        for joined in use_case.dataset.views if use_case.dataset else ():
+        for joined in use_case.joined_views:
             found[asset_key(joined.view.relation)][use_case.name] = joined.features
 
     def noted(spec: dg.AssetSpec) -> dg.AssetSpec:

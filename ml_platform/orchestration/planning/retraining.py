@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import dagster as dg
 from dagster._core.storage.dagster_run import RunsFilter
 
-from ml_platform.monitoring.retraining import Decision, count_new_labels, due
+from ml_platform.monitoring.retraining import Decision, count_new_labels, due, watched_metric
 from ml_platform.orchestration.planning.calendar import calendar
 from ml_platform.orchestration.planning.ledger import Ledger
 from ml_platform.orchestration.planning.nodes import nodes_of
@@ -40,7 +40,7 @@ def retraining_due(
         return Decision(False, "there is no snapshot yet: the first is made as soon as its inputs are there")
     as_of = datetime.fromisoformat(str(snapshot.metadata["as_of"]))
     judged = ledger.latest(dg.AssetKey([use_case.name, "performance"])).get(None)
-    metric = judged.metadata.get(use_case.retraining.metric) if judged else None
+    metric = judged.metadata.get(watched_metric(use_case)) if judged else None
     return due(
         use_case,
         count_new_labels(use_case, warehouse, as_of),
