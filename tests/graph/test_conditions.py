@@ -3,17 +3,23 @@
 import dagster as dg
 import pytest
 
-from ml_platform.orchestration.planning.calendar import DAYS
+from ml_platform.cadence import Cadence
+from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.conditions import when_stale
 from ml_platform.orchestration.planning.nodes import OUTSIDE
 from ml_platform.orchestration.planning.recording import Recording
 
-DAILY = {"partitions_def": DAYS, "backfill_policy": dg.BackfillPolicy.single_run(), "code_version": "1"}
+DAYS = Calendar("days", Cadence.DAILY)
+DAILY = {
+    "partitions_def": DAYS.partitions,
+    "backfill_policy": dg.BackfillPolicy.single_run(),
+    "code_version": "1",
+}
 LEFT, RIGHT, REPORT = dg.AssetKey("left"), dg.AssetKey("right"), dg.AssetKey("report")
 
 
 def raw(name: str) -> dg.AssetsDefinition:
-    @dg.asset(name=name, metadata={OUTSIDE: "a folder"}, **DAILY)
+    @dg.asset(name=name, metadata={OUTSIDE: "a folder", **DAYS.metadata}, **DAILY)
     def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         key = context.asset_key
         Recording(context, {key: lambda day: f"file of {day}"}).finish(
@@ -26,17 +32,19 @@ def raw(name: str) -> dg.AssetsDefinition:
 
 @dg.multi_asset(
     specs=[
-        dg.AssetSpec(key, deps=[f"raw_{key.to_user_string()}"], automation_condition=when_stale())
+        dg.AssetSpec(
+            key, deps=[f"raw_{key.to_user_string()}"], automation_condition=when_stale(), metadata=DAYS.metadata
+        )
         for key in (LEFT, RIGHT)
     ],
-    partitions_def=DAYS,
+    partitions_def=DAYS.partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
     can_subset=True,
 )
 def made_together(context: dg.AssetExecutionContext):
     recording = Recording(context)
     for key in sorted(context.selected_asset_keys):
-        recording.finish(key, {day: day for day in recording.days})
+        recording.finish(key, {day: day for day in recording.keys})
         yield dg.MaterializeResult(asset_key=key)
 
 
@@ -49,7 +57,7 @@ def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     if Trouble.here:
         raise ValueError("the report cannot be made")
     recording = Recording(context)
-    recording.finish(REPORT, {None: recording.derived_version(REPORT, None)})
+    recording.finish(REPORT, recording.derived_version(REPORT, None))
     return dg.MaterializeResult()
 
 

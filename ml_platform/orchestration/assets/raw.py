@@ -12,28 +12,33 @@ from ml_platform.ingestion.load import load_days
 from ml_platform.ingestion.source import RawSource
 from ml_platform.models.training.versions import code_version
 from ml_platform.orchestration.assets.checks import Checks
-from ml_platform.orchestration.assets.naming import DAILY, Materialized, asset_key
-from ml_platform.orchestration.planning.calendar import DAYS
+from ml_platform.orchestration.assets.naming import Materialized, asset_key, freshness_of
+from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.nodes import OUTSIDE
 from ml_platform.orchestration.planning.recording import Recording
 from ml_platform.orchestration.planning.staleness import digest
 from ml_platform.warehouse.base import Warehouse
 
-__all__ = ["fingerprints", "raw_asset"]
+__all__ = ["calendar_of", "fingerprints", "raw_asset"]
+
+
+def calendar_of(source: RawSource) -> Calendar:
+    """The calendar of a source: its own, whose keys are the folders that landed."""
+    return Calendar(source.name, source.cadence)
 
 
 def fingerprints(
     sources: Sequence[RawSource], landing: Path
 ) -> dict[dg.AssetKey, Callable[[str], str | None]]:
-    """Raw asset to a function that says what its files of a day contain now; None when their folder is not there.
+    """Raw asset to a function that says what its files of a partition contain now; None when their folder is not there.
 
-    So a day whose folder was archived after it had been loaded stays loaded.
+    So a partition whose folder was archived after it had been loaded stays loaded.
     """
 
     def of(source: RawSource) -> Callable[[str], str | None]:
-        def read(day: str) -> str | None:
-            there = (landing / source.name / day).is_dir()
-            return fingerprint(landing, source, date.fromisoformat(day)) if there else None
+        def read(key: str) -> str | None:
+            there = (landing / source.name / key).is_dir()
+            return fingerprint(landing, source, date.fromisoformat(key)) if there else None
 
         return read
 
@@ -47,7 +52,7 @@ def raw_asset(source: RawSource, folder: Sequence[RawSource] = ()) -> dg.AssetsD
         source: what is loaded.
         folder: every source of the landing folder, for the one asset that also says what lies in it and is not loaded.
     """
-    key = asset_key(source.relation)
+    key, calendar = asset_key(source.relation), calendar_of(source)
     checks = Checks(
         key,
         {
@@ -59,20 +64,21 @@ def raw_asset(source: RawSource, folder: Sequence[RawSource] = ()) -> dg.AssetsD
 
     @dg.asset(
         key=key,
-        partitions_def=DAYS,
+        partitions_def=calendar.partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         code_version=_recipe(source),
         description=source.description,
         metadata={
             "dagster/relation_identifier": source.relation,
             "dagster/column_schema": _column_schema(source),
-            OUTSIDE: f"<landing>/{source.name}/<YYYY-MM-DD>/",
+            OUTSIDE: f"<landing>/{source.name}/<{source.cadence.pattern}>/",
+            **calendar.metadata,
         },
         group_name="raw",
         owners=[source.owner] if source.owner else None,
         kinds={"table"},
         check_specs=checks.specs,
-        freshness_policy=DAILY,
+        freshness_policy=freshness_of(source.cadence),
         pool="warehouse",
     )
     def load(
@@ -82,7 +88,7 @@ def raw_asset(source: RawSource, folder: Sequence[RawSource] = ()) -> dg.AssetsD
     ) -> Materialized:
         recording = Recording(context, fingerprints([source], landing))
         loads = load_days(
-            source, [date.fromisoformat(day) for day in recording.days], landing, warehouse, context.log.info
+            source, [date.fromisoformat(day) for day in recording.keys], landing, warehouse, context.log.info
         )
         outcomes = [quarantine_outcome(source, loads), duplicates_outcome(source, loads)]
         if folder:
@@ -91,7 +97,7 @@ def raw_asset(source: RawSource, folder: Sequence[RawSource] = ()) -> dg.AssetsD
             key,
             {load.day.isoformat(): load.version for load in loads},
             rows={load.day.isoformat(): load.rows for load in loads},
-            of_day={
+            of_partition={
                 load.day.isoformat(): {
                     "quarantined": load.quarantined,
                     "bytes": load.bytes,

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
-from ml_platform.orchestration.planning.calendar import calendar
+from ml_platform.orchestration.planning.calendars import Calendars
 from ml_platform.orchestration.planning.ledger import Ledger
 from ml_platform.orchestration.planning.nodes import nodes_of
 from ml_platform.orchestration.planning.staleness import Staleness
@@ -14,7 +14,7 @@ __all__ = ["Stale", "when_missing", "when_stale"]
 
 
 class Stale(dg.AutomationCondition[dg.AssetKey]):
-    """True for the days of an asset that are stale and wait for nothing stale.
+    """True for the partitions of an asset that are stale and wait for nothing stale.
 
     It runs in the code location (`use_user_code_server`), as it reads versions from the event log. All assets of one
     tick see one state.
@@ -35,16 +35,16 @@ class Stale(dg.AutomationCondition[dg.AssetKey]):
     def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
         """Dagster's entry point."""
         state = self._state(context)
-        days = state.ready_together.get(context.key, frozenset())
+        found = state.ready_together.get(context.key, frozenset())
         view = context.asset_graph_view
         partitions = context.asset_graph.get(context.key).partitions_def
-        if not days:
+        if not found:
             subset = context.get_empty_subset()
         elif partitions is None:
             subset = view.get_full_subset(key=context.key)
         else:
             subset = view.get_subset_from_partition_keys(
-                context.key, partitions, {day for day in days if day}
+                context.key, partitions, {key for key in found if key}
             )
         return dg.AutomationResult(context, true_subset=subset)
 
@@ -55,7 +55,8 @@ class Stale(dg.AutomationCondition[dg.AssetKey]):
             graph = context.asset_graph
             definitions = list(graph.assets_defs) if isinstance(graph, AssetGraph) else []
             instance = view.instance
-            cls._seen = (view, Staleness(nodes_of(definitions), Ledger(instance), calendar(instance)))
+            ledger = Ledger.of(instance)
+            cls._seen = (view, Staleness(nodes_of(definitions), ledger, Calendars(instance)))
         return cls._seen[1]
 
 
