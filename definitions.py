@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @cache
 def platform() -> "Platform":
     """The project, composed once in a process."""
-    from assets.raw.sources import SOURCES
+    from ml_platform.ingestion.sources import sources_of
     from ml_platform.orchestration.component import UseCaseComponent
     from ml_platform.orchestration.platform import Platform
     from ml_platform.settings import Settings
@@ -21,11 +21,13 @@ def platform() -> "Platform":
 
     settings = Settings()
     tree = dg.ComponentTree.for_project(Path(__file__).parent)
-    components = tree.get_all_components(of_type=UseCaseComponent)
+    use_cases = [component.declaration for component in tree.get_all_components(of_type=UseCaseComponent)]
+    sources = sources_of(use_cases)
 
     def load() -> dg.Definitions:
         from ml_platform.orchestration.assets.freshness import freshness_checks
         from ml_platform.orchestration.assets.online import online_definitions
+        from ml_platform.orchestration.assets.raw import raw_asset
         from ml_platform.orchestration.assets.view_usage import say_who_uses
         from sensors import sensors_for
 
@@ -33,7 +35,8 @@ def platform() -> "Platform":
             tree.build_defs(),
             online_definitions(composed.use_cases, settings.online_place),
             dg.Definitions(
-                resources=dict(composed.resources),
+                assets=[raw_asset(source, sources) for source in sources],
+                resources=resources_for(settings),
                 sensors=sensors_for(composed),
                 executor=dg.in_process_executor,
             ),
@@ -42,7 +45,7 @@ def platform() -> "Platform":
         checks = freshness_checks(graph.resolve_all_asset_specs())
         return dg.Definitions.merge(graph, dg.Definitions(asset_checks=[checks]))
 
-    composed = Platform(settings, [c.declaration for c in components], SOURCES, resources_for(settings), load)
+    composed = Platform(settings, use_cases, sources, load)
     return composed
 
 

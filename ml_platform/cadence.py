@@ -62,6 +62,11 @@ class Cadence(StrEnum):
         return self.column
 
     @property
+    def one(self) -> str:
+        """One partition with its article: ``an hour``, ``a day``, ``a week``."""
+        return f"{'an' if self is Cadence.HOURLY else 'a'} {self.noun}"
+
+    @property
     def pattern(self) -> str:
         """The shape of a key, for a message."""
         return "YYYY-MM-DDThh" if self is Cadence.HOURLY else "YYYY-MM-DD"
@@ -112,9 +117,7 @@ class Cadence(StrEnum):
         """
         if not self.is_key(key):
             monday = ", a Monday" if self is Cadence.WEEKLY else ""
-            raise ConfigurationError(
-                f"{key!r} is not the key of {self._article} {self.noun}; write {self.pattern}{monday}"
-            )
+            raise ConfigurationError(f"{key!r} is not the key of {self.one}; write {self.pattern}{monday}")
         return datetime.fromisoformat(key).replace(tzinfo=UTC)
 
     def end(self, key: str) -> datetime:
@@ -138,7 +141,3 @@ class Cadence(StrEnum):
         while at < end:
             yield self.key(at)
             at += self.length
-
-    @property
-    def _article(self) -> str:
-        return "an" if self is Cadence.HOURLY else "a"

@@ -65,6 +65,11 @@ class Settings(BaseSettings):
         return (self.landing or self.root / "landing").expanduser().absolute()
 
     @property
+    def digests_path(self) -> Path:
+        """Digests of landed files, remembered so that they are read once; safe to delete at any time."""
+        return self.root / "digests.db"
+
+    @property
     def warehouse_path(self) -> Path:
         """The DuckDB file."""
         return self.root / "warehouse.duckdb"

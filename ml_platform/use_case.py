@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from ml_platform.declaration import COLUMN, NAME, RELATION, Declaration
+from ml_platform.ingestion.source import RawSource
 
 __all__ = [
     "BatchPrediction",
@@ -264,6 +265,9 @@ class UseCase(Declaration):
     owner: str = Field(description="`team:<name>` or an e-mail address.")
     description: str
     tags: Mapping[str, str] = Field(default_factory=dict)
+    sources: tuple[RawSource, ...] = Field(
+        default=(), description="What it needs of the landing folder; a source may be several use cases'."
+    )
     dataset: Dataset
     model: Model
     batch_prediction: BatchPrediction | None = None

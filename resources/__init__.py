@@ -1,51 +1,48 @@
-"""The only place where a laptop and production differ: each port's backend, chosen by the settings."""
+"""The backends of :mod:`ml_platform.backends` as Dagster resources."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
+from pydantic import BaseModel, Field, SecretStr
 
+from ml_platform.backends import PORTS, open_port
 from ml_platform.settings import Settings
-from resources.cassandra import CassandraOnlineStoreResource
-from resources.local import (
-    AddressResource,
-    DuckDBResource,
-    FolderResource,
-    FolderStoreResource,
-    LocalEventLogResource,
-    LogAlertsResource,
-    MLflowResource,
-    SQLiteOnlineStoreResource,
-)
 
-__all__ = ["resources_for"]
+__all__ = ["BackendResource", "resources_for"]
+
+
+class BackendResource(dg.ConfigurableResource[Any]):
+    """The backend of one port, opened when a run first asks for it and closed when the run has ended.
+
+    Secrets are no part of the configuration, which Dagster stores and shows: they are read from the environment where
+    the backend is opened.
+    """
+
+    port: str = Field(description="Name of the port.")
+    settings: dict[str, Any] = Field(description="Settings that differ from the defaults, without secrets.")
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Any]:  # noqa: ARG002 (Dagster's signature)
+        """The backend, for the length of the context."""
+        with open_port(self.port, Settings(**self.settings)) as backend:
+            yield backend
 
 
 def resources_for(settings: Settings) -> dict[str, dg.ConfigurableResource[Any]]:
     """The backend of every port, by the name that assets ask for."""
-    return {
-        "warehouse": DuckDBResource(
-            path=str(settings.warehouse_path),
-            lock_timeout_seconds=settings.lock_timeout_seconds,
-            memory=settings.warehouse_memory,
-        ),
-        "objects": FolderStoreResource(path=str(settings.object_store_path)),
-        "registry": FolderStoreResource(path=str(settings.registry_path)),
-        "tracking": MLflowResource(uri=settings.mlflow_uri, artifacts=str(settings.mlflow_artifacts)),
-        "events": LocalEventLogResource(path=str(settings.events_path)),
-        "online_store": _online_store(settings),
-        "alerts": LogAlertsResource(path=str(settings.alerts_path)),
-        "landing": FolderResource(path=str(settings.landing_path)),
-        "scratch": FolderResource(path=str(settings.scratch_path)),
-        "mlflow_ui": AddressResource(url=settings.mlflow_ui_url),
-    }
+    told = {**_without_secrets(settings), "home": str(settings.root), "landing": str(settings.landing_path)}
+    return {port: BackendResource(port=port, settings=told) for port in PORTS}
 
 
-def _online_store(settings: Settings) -> dg.ConfigurableResource[Any]:
-    if settings.online_store == "cassandra":
-        cassandra = settings.cassandra
-        return CassandraOnlineStoreResource(
-            contact_points=list(cassandra.contact_points), keyspace=cassandra.keyspace
-        )
-    return SQLiteOnlineStoreResource(
-        path=str(settings.online_path), lock_timeout_seconds=settings.lock_timeout_seconds
-    )
+def _without_secrets(settings: BaseModel) -> dict[str, Any]:
+    """What was set, as JSON has it."""
+    found: dict[str, Any] = {}
+    for name, value in settings.model_dump(mode="json", exclude_unset=True).items():
+        held = getattr(settings, name)
+        if isinstance(held, BaseModel):
+            found[name] = _without_secrets(held)
+        elif not isinstance(held, SecretStr):
+            found[name] = value
+    return found

@@ -4,6 +4,7 @@ import dagster as dg
 from dagster import DagsterEventType, EventRecordsFilter
 from dagster._core.errors import DagsterAssetCheckFailedError
 
+from ml_platform.monitoring.alerts.base import Alert
 from ml_platform.orchestration.alerting import MAY_FAIL_TAG, assets_of_step, check_alert, failure_alert
 from ml_platform.orchestration.local.home import PROCESS_TAG
 from ml_platform.orchestration.planning.collecting import Failure
@@ -24,19 +25,19 @@ def run_failure_sensor(platform: Platform) -> dg.SensorDefinition:
         run = context.dagster_run
         if MAY_FAIL_TAG in run.tags:
             return  # whoever started it says what failed
-        alerts = platform.port("alerts")
         for event in context.get_step_failure_events():
             failure = Failure.of(event.step_failure_data.error, event.message or "")
             if failure.kind == DagsterAssetCheckFailedError.__name__:
                 continue  # the alert of the check says more
             for key in assets_of_step(platform, event.step_key or "", run.asset_selection):
-                alerts.send(failure_alert(platform, key, failure.message, run.run_id))
+                _send(platform, failure_alert(platform, key, failure.message, run.run_id))
         if not context.get_step_failure_events():
             for key in sorted(run.asset_selection or ()):
-                alerts.send(
+                _send(
+                    platform,
                     failure_alert(
                         platform, key, context.failure_event.message or "the run failed", run.run_id
-                    )
+                    ),
                 )
 
     return run_failures
@@ -51,7 +52,6 @@ def check_failure_sensor(platform: Platform) -> dg.SensorDefinition:
         description="Alerts the owner of an asset whose check failed.",
     )
     def check_failures(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        alerts = platform.port("alerts")
         # Evaluations from before the sensor was first turned on are history.
         if context.cursor is None:
             newest = context.instance.get_event_records(
@@ -68,8 +68,9 @@ def check_failure_sensor(platform: Platform) -> dg.SensorDefinition:
             run = context.instance.get_run_by_id(record.event_log_entry.run_id)
             event = record.event_log_entry.get_dagster_event()
             if (run is None or PROCESS_TAG not in run.tags) and not event.asset_check_evaluation_data.passed:
-                alerts.send(
-                    check_alert(platform, event.asset_check_evaluation_data, record.event_log_entry.run_id)
+                _send(
+                    platform,
+                    check_alert(platform, event.asset_check_evaluation_data, record.event_log_entry.run_id),
                 )
                 sent += 1
         if not records:
@@ -78,3 +79,8 @@ def check_failure_sensor(platform: Platform) -> dg.SensorDefinition:
         return dg.SensorResult(cursor=str(records[-1].storage_id))
 
     return check_failures
+
+
+def _send(platform: Platform, alert: Alert) -> None:
+    with platform.backends() as backends:
+        backends.alerts.send(alert)

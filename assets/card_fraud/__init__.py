@@ -5,6 +5,7 @@ This folder is the whole use case; ``use_case`` below is all that the platform n
 
 from datetime import timedelta
 
+from assets.bank.sources import CUSTOMERS, FRAUD_REPORTS, PAYMENTS, TERMINALS
 from assets.card_fraud.features import REQUEST_FEATURES, request_features
 from assets.card_fraud.schema import schema
 from assets.card_fraud.train import train
@@ -71,6 +72,7 @@ use_case = UseCase(
     owner="team:fraud",
     description="Probability that a card payment is fraud, to rank what investigators check each day.",
     tags={"domain": "payments"},
+    sources=(PAYMENTS, CUSTOMERS, TERMINALS, FRAUD_REPORTS),
     dataset=Dataset(
         events="features.payment_features",
         id="payment_id",

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ml_platform.cli.project import load_platform
+from ml_platform.cli.project import backends_of, load_platform
 from ml_platform.errors import NotFoundError
-from ml_platform.events.base import EventLog, Record
+from ml_platform.events.base import LoggedEvent
 
 __all__ = ["events"]
 
@@ -26,26 +26,25 @@ def tail(
 
     Example: ml-platform events tail card_fraud.predictions -n 3
     """
-    log: EventLog = load_platform().port("events")
     console = Console(soft_wrap=True, highlight=False, markup=False)
+    log = backends_of(load_platform()).events
+    topics = log.topics()
     if topic is None:
-        for name, count in log.topics().items():
+        for name, count in topics.items():
             console.print(f"{name}  {count:,} events")
-        if not log.topics():
+        if not topics:
             console.print("nothing has been published yet; `ml-platform run` publishes predictions")
         return
-    if not follow and topic not in log.topics():
-        raise NotFoundError(
-            f"there is no topic {topic!r}; there are: {', '.join(log.topics()) or 'none yet'}"
-        )
+    if not follow and topic not in topics:
+        raise NotFoundError(f"there is no topic {topic!r}; there are: {', '.join(topics) or 'none yet'}")
     last = log.tail(topic, lines)
     _print(console, last)
     if follow:
         stop = threading.Event()
-        for record in log.follow(topic, last[-1].offset if last else 0, wait=partial(stop.wait, 1.0)):
-            _print(console, [record])
+        for logged in log.follow(topic, last[-1].offset if last else 0, wait=partial(stop.wait, 1.0)):
+            _print(console, [logged])
 
 
-def _print(console: Console, records: list[Record]) -> None:
-    for record in records:
-        console.print(record.event.to_json())
+def _print(console: Console, logged: list[LoggedEvent]) -> None:
+    for one in logged:
+        console.print(one.event.to_json())

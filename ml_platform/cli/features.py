@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ml_platform.cli.progress import RunProgress
-from ml_platform.cli.project import load_platform
+from ml_platform.cli.project import backends_of, load_platform
 from ml_platform.cli.summary import print_failures
 from ml_platform.errors import DataError, NotFoundError
-from ml_platform.features.online.base import Key, OnlineStore
+from ml_platform.features.online.base import Key
 from ml_platform.features.online.columns import parse_text, timestamp
 from ml_platform.features.online.records import Record
 from ml_platform.features.sync.parity import diff as compare
@@ -50,7 +50,7 @@ def get(
     """
     platform = load_platform()
     declared = platform.view(view)
-    store: OnlineStore = platform.port("online_store")
+    store = backends_of(platform).online_store
     record = store.record(view)
     wanted = [_key(declared, record, key) for key in keys]
     now = as_of.astimezone(UTC) if as_of and as_of.tzinfo else as_of.replace(tzinfo=UTC) if as_of else None
@@ -83,11 +83,9 @@ def describe(view: View, as_json: AsJson = False) -> None:
     Example: ml-platform features describe customer_daily
     """
     platform = load_platform()
+    backends = backends_of(platform)
     told = describe_view(
-        platform.view(view),
-        platform.port("warehouse"),
-        platform.port("online_store"),
-        list(platform.use_cases),
+        platform.view(view), backends.warehouse, backends.online_store, list(platform.use_cases)
     )
     if as_json:
         _print_json(told)
@@ -111,9 +109,9 @@ def diff(
     """
     platform = load_platform()
     declared = platform.view(view)
-    store: OnlineStore = platform.port("online_store")
+    store = backends_of(platform).online_store
     wanted = _key(declared, store.record(view), key)
-    found = compare(declared, wanted, platform.port("warehouse"), store)
+    found = compare(declared, wanted, backends_of(platform).warehouse, store)
     times = (found.offline_event_timestamp, found.online_event_timestamp)
     if times == (None, None):
         raise NotFoundError(f"{view} has no entity {key}, neither offline nor online")
@@ -178,7 +176,7 @@ def resume(view: View) -> None:
 
 def _pause(view: str, *, paused: bool) -> None:
     platform = load_platform()
-    store: OnlineStore = platform.port("online_store")
+    store = backends_of(platform).online_store
     store.pause(platform.view(view).name, paused=paused)
     _print(f"{view} is {'paused: nothing is shipped until it is resumed' if paused else 'not paused'}")
 
@@ -190,7 +188,7 @@ def drop_retired(view: View) -> None:
     Example: ml-platform features drop-retired customer_daily
     """
     platform = load_platform()
-    store: OnlineStore = platform.port("online_store")
+    store = backends_of(platform).online_store
     _print(
         f"dropped: {', '.join(store.drop_retired(platform.view(view).name)) or 'there was nothing to drop'}"
     )

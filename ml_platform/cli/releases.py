@@ -8,12 +8,11 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
 
-from ml_platform.cli.project import load_platform
+from ml_platform.cli.project import backends_of, load_platform
 from ml_platform.errors import NotFoundError
 from ml_platform.models.releases.registry import Registry
 from ml_platform.orchestration.assets.champion import mirror_alias
 from ml_platform.orchestration.platform import Platform
-from ml_platform.storage.base import ObjectStore
 
 __all__ = ["releases"]
 
@@ -25,8 +24,7 @@ UseCaseOption = Annotated[
 
 
 def _registry(platform: Platform) -> Registry:
-    store: ObjectStore = platform.port("registry")
-    return Registry(store)
+    return Registry(backends_of(platform).registry)
 
 
 @releases.command("list")
@@ -92,5 +90,5 @@ def rollback(
     release = _registry(platform).rollback(name, to=to, who=who or getpass.getuser(), why=why)
     console = Console()
     console.print(f"{name}: {release.version} serves now")
-    mirrored = mirror_alias(name, platform.port("tracking"), release)
+    mirrored = mirror_alias(name, backends_of(platform).tracking, release)
     console.print(f"MLflow: {mirrored.description}", style="" if mirrored.passed else "yellow")

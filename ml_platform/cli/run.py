@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from ml_platform.cli.progress import RunProgress
-from ml_platform.cli.project import load_platform
+from ml_platform.cli.project import backends_of, load_platform
 from ml_platform.cli.summary import print_failures, print_summary
 from ml_platform.errors import NotFoundError
 from ml_platform.orchestration.local.home import open_instance
@@ -54,7 +54,7 @@ def run(
             platform.definitions, instance, platform.externals, progress, "INFO" if verbose else "CRITICAL"
         )
         notes: list[str] = []
-        warehouse = platform.port("warehouse")
+        warehouse = backends_of(platform).warehouse
         report = updater.update(
             platform.landing_days(),
             lambda _: due_datasets(platform.use_cases, instance, warehouse, notes.append),

@@ -1,4 +1,4 @@
-"""The contract of an event bus, and of a log that can also be read back."""
+"""The contracts of publishing events, and of a log that keeps them and can be read back."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -6,23 +6,55 @@ from dataclasses import dataclass
 
 from ml_platform.events.cloudevents import CloudEvent
 
-__all__ = ["Consumer", "EventBus", "EventLog", "Published", "Record"]
+__all__ = ["Consumer", "EventLog", "LoggedEvent", "Published", "Publisher"]
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """How many events were new, and how many the topic had already."""
+    """The outcome of publishing.
 
-    new: int
-    duplicates: int
+    Attributes:
+        events: how many were handed over.
+        new: how many of them the topic did not have; None: the bus cannot tell.
+        duplicates: how many it had already; None: the bus cannot tell.
+    """
+
+    events: int
+    new: int | None = None
+    duplicates: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class LoggedEvent:
     """An event and its place in the topic, counted from 1."""
 
     offset: int
     event: CloudEvent
+
+
+class Publisher(ABC):
+    """Where events are published.
+
+    A bus promises at least once: publishing the same events again is always allowed, and a consumer may be given an
+    event more than once. What makes that harmless is the event's id, derived from what it says: a consumer that has
+    an effect keeps a ledger of ids. A bus may drop an event whose id it has, and then counts it as a duplicate.
+
+    >>> publisher.publish("card_fraud.predictions", events)  # doctest: +SKIP
+    Published(events=2, new=2, duplicates=0)
+    """
+
+    @abstractmethod
+    def publish(self, topic: str, events: Iterable[CloudEvent]) -> Published:
+        """Publish events, in their order; they are durable when this returns.
+
+        Killed half way, some of ``events`` were published: publish them all again.
+
+        Raises:
+            ConfigurationError: the topic's name is not legal.
+            DataError: an event cannot be written as JSON; those before it may be published.
+            LockTimeoutError: another process held the bus for too long.
+            StoreUnavailableError: the bus cannot be reached.
+        """
 
 
 class Consumer(ABC):
@@ -33,7 +65,7 @@ class Consumer(ABC):
     """
 
     @abstractmethod
-    def poll(self, limit: int = 1000) -> list[Record]:
+    def poll(self, limit: int = 1000) -> list[LoggedEvent]:
         """The next events, at most ``limit``; empty when there are none yet."""
 
     @abstractmethod
@@ -45,40 +77,26 @@ class Consumer(ABC):
         """
 
 
-class EventBus(ABC):
-    """Where events are published.
+class EventLog(ABC):
+    """What was published, kept and read back from any offset.
 
-    A topic keeps one event per id, in the order of publishing. Any number of processes may publish and
-    consume.
+    A topic has one event an id, in the order in which ids were first published. Any number of processes may consume.
     """
 
     @abstractmethod
-    def publish(self, topic: str, events: Iterable[CloudEvent]) -> Published:
-        """Publish events, in their order; they are durable when this returns.
-
-        Killed half way, what was published is a prefix of ``events``: publish them all again, and the prefix
-        counts as duplicates. An event whose id the topic has is a duplicate, and changes nothing.
+    def consumer(self, topic: str, name: str) -> Consumer:
+        """The consumer of that name; a new name starts at the beginning of the topic.
 
         Raises:
-            ConfigurationError: the topic's name is not legal.
-            DataError: an event cannot be written as JSON; those before it may be published.
-            LockTimeoutError: another process held the bus for too long.
+            ConfigurationError: one of the names is not legal.
         """
 
     @abstractmethod
-    def consumer(self, topic: str, name: str) -> Consumer:
-        """The consumer of that name; a new name starts at the beginning of the topic."""
-
-
-class EventLog(EventBus):
-    """A bus that keeps all events and can be read from any offset."""
-
-    @abstractmethod
-    def read(self, topic: str, after_offset: int = 0, limit: int = 1000) -> list[Record]:
+    def read(self, topic: str, after_offset: int = 0, limit: int = 1000) -> list[LoggedEvent]:
         """Events after an offset, in order, at most ``limit``; none at the end or of an unknown topic."""
 
     @abstractmethod
-    def tail(self, topic: str, n: int) -> list[Record]:
+    def tail(self, topic: str, n: int) -> list[LoggedEvent]:
         """The last ``n`` events, oldest first."""
 
     @abstractmethod
@@ -87,7 +105,7 @@ class EventLog(EventBus):
 
     def follow(
         self, topic: str, after_offset: int = 0, *, wait: Callable[[], bool], limit: int = 1000
-    ) -> Iterator[Record]:
+    ) -> Iterator[LoggedEvent]:
         """Events after an offset, and then those to come.
 
         Args:

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from ml_platform.errors import ConfigurationError, DataError, LockTimeoutError, StoreUnavailableError
-from ml_platform.events.base import Consumer, EventLog, Published, Record
+from ml_platform.events.base import Consumer, EventLog, LoggedEvent, Published, Publisher
 from ml_platform.events.cloudevents import CloudEvent
 
 __all__ = ["LocalEventLog"]
@@ -41,11 +41,12 @@ _SCHEMA = f"""
 """
 
 
-class LocalEventLog(EventLog):
-    """An :class:`~ml_platform.events.base.EventLog` in one file, for any number of processes on one machine.
+class LocalEventLog(Publisher, EventLog):
+    """A publisher and the log of what it published in one file, for any number of processes on one machine.
 
-    Offsets of a topic have no gaps. Every call opens the file and closes it again, so a log can be shared by
-    threads and survives a fork.
+    A topic has each event once: killed half way, what was published is a prefix, and published again it counts as
+    duplicates. Offsets of a topic have no gaps. Every call opens the file and closes it again, so a log can be
+    shared by threads and survives a fork.
 
     Args:
         path: the file; it and its folder are made when they are first needed.
@@ -59,7 +60,7 @@ class LocalEventLog(EventLog):
         self._batch = batch
 
     def publish(self, topic: str, events: Iterable[CloudEvent]) -> Published:
-        """See :meth:`EventBus.publish`; a transaction holds ``batch`` events."""
+        """See :meth:`Publisher.publish`; a transaction holds ``batch`` events."""
         _legal(topic)
         new = seen = 0
         remaining = iter(events)
@@ -68,13 +69,13 @@ class LocalEventLog(EventLog):
                 with _transaction(connection):
                     new += _append(connection, topic, batch)
                 seen += len(batch)
-        return Published(new, seen - new)
+        return Published(seen, new, seen - new)
 
-    def read(self, topic: str, after_offset: int = 0, limit: int = 1000) -> list[Record]:
+    def read(self, topic: str, after_offset: int = 0, limit: int = 1000) -> list[LoggedEvent]:
         """See :meth:`EventLog.read`."""
         return self._select(topic, "offset > ? ORDER BY offset LIMIT ?", (after_offset, limit))
 
-    def tail(self, topic: str, n: int) -> list[Record]:
+    def tail(self, topic: str, n: int) -> list[LoggedEvent]:
         """See :meth:`EventLog.tail`."""
         return self._select(topic, "TRUE ORDER BY offset DESC LIMIT ?", (n,))[::-1]
 
@@ -84,7 +85,7 @@ class LocalEventLog(EventLog):
             return dict(connection.execute("SELECT name, last FROM topics ORDER BY name"))
 
     def consumer(self, topic: str, name: str) -> "LocalConsumer":
-        """See :meth:`EventBus.consumer`."""
+        """See :meth:`EventLog.consumer`."""
         return LocalConsumer(self, _legal(topic), _legal(name))
 
     def committed(self, topic: str, consumer: str) -> int:
@@ -104,11 +105,11 @@ class LocalEventLog(EventLog):
                 (topic, consumer, offset),
             )
 
-    def _select(self, topic: str, which: str, parameters: tuple[int, ...]) -> list[Record]:
+    def _select(self, topic: str, which: str, parameters: tuple[int, ...]) -> list[LoggedEvent]:
         of_topic = "SELECT offset, event FROM events WHERE topic = (SELECT id FROM topics WHERE name = ?)"
         with self._open() as connection:
             rows = connection.execute(f"{of_topic} AND {which}", (topic, *parameters)).fetchall()
-        return [Record(offset, CloudEvent.from_json(event)) for offset, event in rows]
+        return [LoggedEvent(offset, CloudEvent.from_json(event)) for offset, event in rows]
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -148,7 +149,7 @@ class LocalConsumer(Consumer):
         self._name = name
         self._position = log.committed(topic, name)
 
-    def poll(self, limit: int = 1000) -> list[Record]:
+    def poll(self, limit: int = 1000) -> list[LoggedEvent]:
         """See :meth:`Consumer.poll`."""
         records = self._log.read(self._topic, self._position, limit)
         if records:

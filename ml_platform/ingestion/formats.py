@@ -74,12 +74,12 @@ def no_zone(file: LandingFile, column: str, found: str) -> SchemaMismatchError:
 
 
 def _format(file: LandingFile) -> str:
-    return suffix_of(file.path).removesuffix(".gz").lstrip(".")
+    return suffix_of(file.path.name).removesuffix(".gz").lstrip(".")
 
 
 @contextmanager
 def _open(file: LandingFile) -> Iterator[IO[bytes]]:
-    opener: Any = gzip.open if suffix_of(file.path).endswith(".gz") else io.open
+    opener: Any = gzip.open if suffix_of(file.path.name).endswith(".gz") else io.open
     with opener(file.path, "rb") as stream:
         yield stream
 
@@ -207,7 +207,7 @@ def _numbers(last: int, count: int, skipped: dict[int, Any]) -> npt.NDArray[np.i
 
 
 def _ends_with_newline(file: LandingFile) -> bool:
-    if suffix_of(file.path).endswith(".gz"):
+    if suffix_of(file.path.name).endswith(".gz"):
         return True  # gzip itself notices a missing end
     with file.path.open("rb") as stream:
         stream.seek(-1, io.SEEK_END)

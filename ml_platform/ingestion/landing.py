@@ -1,127 +1,172 @@
-"""The landing folder: ``<landing>/<source>/<YYYY-MM-DD>/<any name>.{parquet,csv,jsonl,…}``.
+"""The landing folder: ``<landing>/<source>/<partition>/<any name>.{parquet,csv,jsonl,…}``.
 
-Names that start with ``.`` or ``_`` are unfinished files of their writers, and ignored.
+A partition's folder is named by its key in the source's cadence: ``2024-03-01T13``, ``2024-03-01``, or of a week its
+Monday. Names that start with ``.`` or ``_`` are unfinished files of their writers, and ignored.
 """
 
 import hashlib
-import re
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
-from functools import lru_cache
+from datetime import UTC, datetime
 from pathlib import Path
 
+from ml_platform.cadence import YEARS, Cadence
+from ml_platform.ingestion.digests import Digests
 from ml_platform.ingestion.source import RawSource
 
-__all__ = ["SUFFIXES", "LandingFile", "fingerprint", "landing_days", "landing_files", "oddities", "suffix_of"]
+__all__ = ["SUFFIXES", "LandingFile", "LandingFolder", "suffix_of"]
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 """What a file's name must end in, in any case, to be read."""
 
-YEARS = range(1900, 2200)
-"""Of a day: another is a slip, and windows of days could not be reckoned around the first or last day of all."""
-
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-
 
 @dataclass(frozen=True)
 class LandingFile:
-    """A file to load: where it is, its name within the landing folder, its day, and its size in bytes."""
+    """A file to load: where it is, its name within the landing folder, its partition's key, and its size in bytes."""
 
     path: Path
     name: str
-    day: date
+    partition: str
     size: int
 
 
-def landing_days(landing: Path, sources: Iterable[RawSource]) -> list[date]:
-    """Every day for which some source has a file, in order."""
-    folders = (folder for source in sources for folder in _children(landing / source.name))
-    days = {day for folder in folders if (day := _day(folder)) and any(map(_is_usable, _children(folder)))}
-    return sorted(days)
+class LandingFolder:
+    """What others drop, as it lies there now: nothing is remembered but the digests of files.
 
+    Listing costs a call a folder, fingerprints one more a file; a file is read once for each change of it.
 
-def landing_files(landing: Path, source: RawSource, days: Sequence[date]) -> list[LandingFile]:
-    """The files of a source on ``days``, ordered by day and name."""
-    found = (
-        (path, day)
-        for day in sorted(set(days))
-        for path in _children(landing / source.name / day.isoformat())
-        if _is_usable(path)
-    )
-    return [
-        LandingFile(path, path.relative_to(landing).as_posix(), day, path.stat().st_size)
-        for path, day in found
-    ]
+    >>> folder = LandingFolder(settings.landing_path, settings.digests_path)  # doctest: +SKIP
+    >>> folder.partitions(PAYMENTS)  # doctest: +SKIP
+    ['2024-03-01', '2024-03-02']
 
-
-def fingerprint(landing: Path, source: RawSource, day: date) -> str:
-    """Hash of the bytes and formats of the day's files; it changes when the day has to be loaded again.
-
-    The files' names do not matter. A file whose size and modification time have not changed is read once in a
-    process; one that cannot be read is refused when it is loaded. Empty when there are no files.
+    Args:
+        path: the folder; it need not be there.
+        digests: where digests of files are remembered; None: nowhere beyond this object.
     """
-    parts = sorted(
-        f"{suffix_of(file.path)} {_content(file)}" for file in landing_files(landing, source, [day])
-    )
+
+    def __init__(self, path: Path, digests: Path | None = None) -> None:
+        self.path = path
+        self._digests = Digests(digests)
+
+    def partitions(self, source: RawSource) -> list[str]:
+        """Keys of the source's partitions that have a file, in order."""
+        return [key for key in self._keys(source) if any(_usable(self.path / source.name / key))]
+
+    def files(self, source: RawSource, keys: Iterable[str]) -> list[LandingFile]:
+        """The files of some partitions, ordered by partition and name."""
+        found: list[LandingFile] = []
+        for key in sorted(set(keys)):
+            folder = self.path / source.name / key
+            for entry in sorted(_usable(folder), key=lambda entry: entry.name):
+                name = f"{source.name}/{key}/{entry.name}"
+                found.append(LandingFile(folder / entry.name, name, key, entry.stat().st_size))
+        return found
+
+    def fingerprint(self, source: RawSource, key: str) -> str | None:
+        """Hash of the bytes and formats of a partition's files; it changes when they have to be loaded again.
+
+        The files' names do not matter. A file that cannot be read has a fingerprint too; it is refused when it is
+        loaded.
+
+        Returns:
+            None when the partition has no folder (any more), empty when the folder has no files.
+        """
+        return self._fingerprints(source, [key]).get(key)
+
+    def fingerprints(self, source: RawSource) -> dict[str, str]:
+        """Fingerprint of every partition that has a folder, by key, in order; see :meth:`fingerprint`."""
+        return self._fingerprints(source, self._keys(source))
+
+    def oddities(self, source: RawSource) -> list[str]:
+        """What lies in a source's folder and will not be loaded, each with the reason and the remedy."""
+        return sorted(_oddities(self.path / source.name, source))
+
+    def strangers(self, sources: Sequence[RawSource]) -> list[str]:
+        """What lies in the landing folder and belongs to no source, each with the reason."""
+        known = {source.name for source in sources}
+        return [
+            f"{entry.name}: no such source; there are {', '.join(sorted(known)) or 'none'}"
+            for entry in sorted(_entries(self.path), key=lambda entry: entry.name)
+            if entry.name not in known
+        ]
+
+    def _keys(self, source: RawSource) -> list[str]:
+        """Keys of the partitions that have a folder, in order."""
+        is_key = source.cadence.is_key
+        return sorted(e.name for e in _entries(self.path / source.name) if is_key(e.name) and e.is_dir())
+
+    def _fingerprints(self, source: RawSource, keys: Sequence[str]) -> dict[str, str]:
+        folder = self.path / source.name
+        statuses: dict[str, os.stat_result] = {}
+        of_key: dict[str, list[str]] = {}
+        for key in keys:
+            there = folder / key
+            names: list[str] = []
+            for entry in _usable(there):
+                name = f"{key}/{entry.name}"
+                try:
+                    statuses[name] = entry.stat()
+                except FileNotFoundError:  # removed just now
+                    continue
+                names.append(name)
+            if names or there.is_dir():
+                of_key[key] = names
+        digests = self._digests.of_files(folder, statuses.items())
+        return {
+            key: _together(f"{suffix_of(name)} {digests[name]}" for name in names)
+            for key, names in of_key.items()
+        }
+
+
+def suffix_of(name: str) -> str:
+    """Which of :data:`SUFFIXES` a file's name ends in; empty when none."""
+    lower = name.lower()
+    return next((suffix for suffix in reversed(SUFFIXES) if lower.endswith(suffix)), "")
+
+
+def _together(contents: Iterable[str]) -> str:
+    parts = sorted(contents)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() if parts else ""
 
 
-def oddities(landing: Path, sources: Sequence[RawSource]) -> list[str]:
-    """What lies in the landing folder and will not be loaded, each with the reason."""
-    return sorted(_oddities(landing, {source.name for source in sources}))
-
-
-def _oddities(landing: Path, known: set[str]) -> Iterator[str]:
-    for source in _children(landing):
-        if source.name not in known:
-            yield f"{source.name}: no such source; there are {', '.join(sorted(known))}"
-            continue
-        for folder in _children(source):
-            name = f"{source.name}/{folder.name}"
-            if not folder.is_dir():
-                yield f"{name}: a file outside a day's folder; move it to {source.name}/<YYYY-MM-DD>/"
-            elif not _day(folder):
-                yield f"{name}: not the name of a day of {YEARS[0]} to {YEARS[-1]}; rename it to <YYYY-MM-DD>"
-            else:
-                for path in _children(folder):
-                    if not _is_usable(path):
-                        yield f"{name}/{path.name}: not one of {', '.join(SUFFIXES)}; convert or remove it"
-
-
-def _children(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    """Finished entries of a folder, in no order; none when it is no folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith((".", "_"))]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "_")))
 
 
-def _day(folder: Path) -> date | None:
-    if not _DAY.fullmatch(folder.name):
-        return None
-    try:
-        day = date.fromisoformat(folder.name)
-    except ValueError:
-        return None
-    return day if day.year in YEARS else None
+def _usable(folder: Path) -> Iterator["os.DirEntry[str]"]:
+    """Files of a folder that can be loaded by their names, in no order."""
+    return (e for e in _entries(folder) if e.name.lower().endswith(SUFFIXES) and e.is_file())
 
 
-def suffix_of(path: Path) -> str:
-    """Which of :data:`SUFFIXES` a file's name ends in; empty when none."""
-    return next((suffix for suffix in reversed(SUFFIXES) if path.name.lower().endswith(suffix)), "")
+def _oddities(folder: Path, source: RawSource) -> Iterator[str]:
+    pattern = f"<{source.cadence.pattern}>"
+    for entry in _entries(folder):
+        name = f"{source.name}/{entry.name}"
+        if not entry.is_dir():
+            yield f"{name}: a file outside {source.cadence.one}'s folder; move it to {source.name}/{pattern}/"
+        elif not source.cadence.is_key(entry.name):
+            yield f"{name}: {_wrong_key(entry.name, source.cadence)}"
+        else:
+            for path in _entries(folder / entry.name):
+                if not (path.name.lower().endswith(SUFFIXES) and path.is_file()):
+                    yield f"{name}/{path.name}: not one of {', '.join(SUFFIXES)}; convert or remove it"
 
 
-def _is_usable(path: Path) -> bool:
-    return path.is_file() and bool(suffix_of(path))
-
-
-def _content(file: LandingFile) -> str:
-    try:
-        return _digest(file.path, file.size, file.path.stat().st_mtime_ns)
-    except OSError as error:
-        return str(error)
-
-
-@lru_cache(maxsize=100_000)
-def _digest(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 (they are the cache's key)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _wrong_key(name: str, cadence: Cadence) -> str:
+    """The reason why a folder's name is no key, and the right name where it can be told."""
+    other = next((c for c in Cadence if c.is_key(name)), None)
+    if other is Cadence.DAILY and cadence is Cadence.WEEKLY:
+        day = datetime.fromisoformat(name).replace(tzinfo=UTC)
+        return f"a {day:%A}, but the source is weekly and its folders are Mondays; rename it to {cadence.key(day)}"
+    monday = ", a Monday" if cadence is Cadence.WEEKLY else ""
+    rename = f"rename it to <{cadence.pattern}>{monday}"
+    if other is not None:
+        noun = "a day" if other is Cadence.WEEKLY else other.one  # a Monday may be meant as a day
+        return f"{noun}'s folder, but the source is {cadence}; {rename}"
+    return f"not the name of {cadence.one} of {YEARS[0]} to {YEARS[-1]}; {rename}"

@@ -1,52 +1,51 @@
-"""Loading days of the landing folder into ``raw.<source>`` and ``raw.quarantine``."""
+"""Loading partitions of the landing folder into ``raw.<source>`` and ``raw.quarantine``."""
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_platform.ingestion.landing import LandingFile, landing_files
+from ml_platform.cadence import Cadence
+from ml_platform.ingestion.landing import LandingFile, LandingFolder
+from ml_platform.ingestion.quarantine import prepare_quarantine, replace_quarantine
 from ml_platform.ingestion.readers import Rejected, as_json, check_columns, read_rows
 from ml_platform.ingestion.rules import violations
 from ml_platform.ingestion.source import RawSource
-from ml_platform.ingestion.staging import QUARANTINE, REJECTED, Staging, open_staging
+from ml_platform.ingestion.staging import REJECTED, Staging, open_staging
 from ml_platform.warehouse.base import Warehouse
 
-__all__ = ["QUARANTINE_TABLE", "DayLoad", "load_days"]
+__all__ = ["PartitionLoad", "load_partitions"]
 
 _LOG = logging.getLogger(__name__)
 
-QUARANTINE_TABLE = "raw.quarantine"
 ROWS_AT_ONCE = 131_072
 """Rows validated together: pandera costs about 50 ms a call, whatever the number of rows."""
 BYTES_AT_ONCE = 256 << 20
-"""Days are written in one transaction up to this many bytes of files; a larger day is written by itself."""
+"""Partitions are written in one transaction up to this many bytes of files; a larger one is written by itself."""
 
 
 @dataclass(frozen=True)
-class DayLoad:
-    """What loading a day did.
+class PartitionLoad:
+    """The outcome of loading one partition.
 
     Attributes:
-        day: the folder's day.
+        partition: its key.
         rows: rows now in the table.
         quarantined: rows put into quarantine, duplicates among them.
         duplicates: rows put there because another row has their id.
         files: files read.
         bytes: their size.
-        version: content version of the day's rows.
-        seconds: an equal share of the time that the days loaded with it took.
+        version: content version of the partition's rows.
+        seconds: an equal share of the time that the partitions loaded with it took.
         reasons: rule that was broken to number of rows.
     """
 
-    day: date
+    partition: str
     rows: int
     quarantined: int
     duplicates: int
@@ -57,59 +56,73 @@ class DayLoad:
     reasons: dict[str, int] = field(default_factory=dict)
 
 
-def load_days(
+def load_partitions(
     source: RawSource,
-    days: Sequence[date],
-    landing: Path,
+    keys: Iterable[str],
+    landing: LandingFolder,
     warehouse: Warehouse,
     progress: Callable[[str], None] = _LOG.info,
-) -> list[DayLoad]:
-    """Load days of a source, replacing what the tables have of them. A day without files has no rows.
+) -> list[PartitionLoad]:
+    """Load partitions of a source, replacing what the tables have of them. One without files has no rows.
 
-    The headers of all files are looked at first, and a day is written only when every row of it was read, so
+    The headers of all files are looked at first, and a partition is written only when every row of it was read, so
     that a file that is refused leaves the tables as they were. Killed at any instant and run again, the
     result is the same.
 
-    A row whose id was loaded on another day before is a duplicate, even if it is the earlier one.
+    A row whose id was loaded in another partition before is a duplicate, even if it is the earlier one.
+
+    Args:
+        source: what is loaded.
+        keys: of the partitions, in any order, in the source's cadence.
+        landing: where the files are.
+        warehouse: where the tables are.
+        progress: told how far it is.
 
     Returns:
-        One for each day, in order.
+        One for each partition, in order.
 
     Raises:
+        ConfigurationError: a key is none of the source's cadence.
         UnreadableFileError: a file is empty, damaged, or ends in the middle.
         SchemaMismatchError: a file lacks a column, or has one of another type.
     """
-    days = sorted(set(days))
-    files = landing_files(landing, source, days)
+    keys = sorted(set(keys))
+    for key in keys:
+        source.cadence.start(key)
+    files = landing.files(source, keys)
     for file in files:
         check_columns(file, source)
-    loads: list[DayLoad] = []
-    while len(loads) < len(days):
-        coming = days[len(loads) :]
-        loads += _load_together(source, coming, _first_days(coming, files), files, warehouse, progress)
+    loads: list[PartitionLoad] = []
+    while len(loads) < len(keys):
+        coming = keys[len(loads) :]
+        loads += _load_together(source, coming, _first(coming, files), files, warehouse, progress)
     return loads
 
 
-def _first_days(days: Sequence[date], files: Sequence[LandingFile]) -> Sequence[date]:
-    """As many of the days as are loaded in one transaction."""
+def _first(keys: Sequence[str], files: Sequence[LandingFile]) -> Sequence[str]:
+    """As many of the partitions as are loaded in one transaction."""
+    sizes = Counter[str]()
+    for file in files:
+        sizes[file.partition] += file.size
     size = 0
-    for position, day in enumerate(days):
-        size += sum(file.size for file in files if file.day == day)
+    for position, key in enumerate(keys):
+        size += sizes[key]
         if position and size > BYTES_AT_ONCE:
-            return days[:position]
-    return days
+            return keys[:position]
+    return keys
 
 
 def _load_together(
     source: RawSource,
-    coming: Sequence[date],
-    days: Sequence[date],
+    coming: Sequence[str],
+    keys: Sequence[str],
     files: Sequence[LandingFile],
     warehouse: Warehouse,
     progress: Callable[[str], None],
-) -> list[DayLoad]:
+) -> list[PartitionLoad]:
     started = time.monotonic()
-    files = [file for file in files if days[0] <= file.day <= days[-1]]
+    files = [file for file in files if keys[0] <= file.partition <= keys[-1]]
+    column, values = source.cadence.column, [source.cadence.column_value(key) for key in keys]
     with open_staging(source) as staging:
         _stage(staging, source, files, progress)
 
@@ -120,38 +133,30 @@ def _load_together(
 
         with warehouse.session():
             warehouse.create(source.relation, source.schema)
-            warehouse.create(QUARANTINE_TABLE, QUARANTINE)
-            warehouse.replace_partitions(source.relation, "day", days, accepted(), source.schema)
-            quarantine = chain(_quarantine_of_others(source, days, warehouse), staging.rejected())
-            warehouse.replace_partitions(QUARANTINE_TABLE, "day", days, quarantine, QUARANTINE)
-            versions = warehouse.partition_versions(source.relation, "day", days)
+            prepare_quarantine(warehouse)
+            warehouse.replace_partitions(source.relation, column, values, accepted(), source.schema)
+            replace_quarantine(warehouse, source, keys, staging.rejected())
+            found = warehouse.partition_versions(source.relation, column, values)
         rejections = staging.rejections()
-    seconds = (time.monotonic() - started) / len(days)
+    seconds = (time.monotonic() - started) / len(keys)
+    versions = {source.cadence.key_of(value): version for value, version in found.items()}
+    sizes: dict[str, list[int]] = {key: [] for key in keys}
+    for file in files:
+        sizes[file.partition].append(file.size)
     return [
-        DayLoad(
-            day=day,
-            rows=versions[day][1],
-            quarantined=sum(rejections.get(day, {}).values()),
-            duplicates=rejections.get(day, {}).get(f"duplicate {source.unique}", 0),
-            files=sum(file.day == day for file in files),
-            bytes=sum(file.size for file in files if file.day == day),
-            version=versions[day][0],
+        PartitionLoad(
+            partition=key,
+            rows=versions[key][1],
+            quarantined=sum(rejections.get(key, {}).values()),
+            duplicates=rejections.get(key, {}).get(f"duplicate {source.unique}", 0),
+            files=len(sizes[key]),
+            bytes=sum(sizes[key]),
+            version=versions[key][0],
             seconds=seconds,
-            reasons=rejections.get(day, {}),
+            reasons=rejections.get(key, {}),
         )
-        for day in days
+        for key in keys
     ]
-
-
-def _quarantine_of_others(
-    source: RawSource, days: Sequence[date], warehouse: Warehouse
-) -> Iterator[pa.RecordBatch]:
-    others = (
-        f"SELECT {', '.join(QUARANTINE.names)} FROM {QUARANTINE_TABLE} "
-        f"WHERE day IN (SELECT unnest($days::DATE[])) AND source <> $source"
-    )
-    with warehouse.read(others, {"days": list(days), "source": source.name}) as reader:
-        yield from reader
 
 
 def _stage(
@@ -163,7 +168,7 @@ def _stage(
     for number, file in enumerate(files, start=1):
         for part in read_rows(file, source):
             staging.reject(_rejected_table(source, file, part.rejected))
-            table = _of_its_day(staging, source, file, part.values)
+            table = _of_its_partition(staging, source, file, part.values)
             rows += table.num_rows
             waiting.append(table)
             if sum(t.num_rows for t in waiting) >= ROWS_AT_ONCE:
@@ -174,24 +179,40 @@ def _stage(
     _validate(staging, source, schema, waiting)
 
 
-def _of_its_day(staging: Staging, source: RawSource, file: LandingFile, values: pa.RecordBatch) -> pa.Table:
-    """The rows with their day and file, without those that belong to another day."""
+def _of_its_partition(
+    staging: Staging, source: RawSource, file: LandingFile, values: pa.RecordBatch
+) -> pa.Table:
+    """The rows with their partition and file, without those that belong to another partition."""
     count = values.num_rows
     columns = [values.column(name) for name in source.columns]
-    place = [pa.repeat(pa.scalar(file.day), count), pa.repeat(file.name, count), values.column("row_number")]
-    table = pa.Table.from_arrays([*columns, *place], schema=staging.schema)
-    if not source.day_of:
+    value = pa.scalar(source.cadence.column_value(file.partition), source.cadence.arrow_type)
+    place = [pa.repeat(value, count), pa.repeat(file.partition, count), pa.repeat(file.name, count)]
+    table = pa.Table.from_arrays([*columns, *place, values.column("row_number")], schema=staging.schema)
+    if not source.partition_of:
         return table
-    elsewhere = pc.fill_null(pc.not_equal(table[source.day_of].cast(pa.date32()), file.day), fill_value=False)
+    elsewhere = _outside(table[source.partition_of], source.cadence, file.partition)
     if not pc.any(elsewhere).as_py():
         return table
-    rule = f"{source.day_of} is not on the folder's day"
+    rule = f"{source.partition_of} is not in the folder's {source.cadence.noun}"
     rejected = [
-        Rejected(row["row_number"], rule, f"{rule} {file.day}: {row[source.day_of]}", _record(source, row))
+        Rejected(
+            row["row_number"],
+            rule,
+            f"{rule} {file.partition}: {row[source.partition_of]}",
+            _record(source, row),
+        )
         for row in table.filter(elsewhere).to_pylist()
     ]
     staging.reject(_rejected_table(source, file, rejected))
     return table.filter(pc.invert(elsewhere))
+
+
+def _outside(times: pa.ChunkedArray, cadence: Cadence, key: str) -> pa.ChunkedArray:
+    """True for times (timestamps or dates) that do not lie in a partition; a missing one does not count."""
+    start, end = cadence.start(key), cadence.end(key)
+    bounds = (start.date(), end.date()) if pa.types.is_date(times.type) else (start, end)
+    first, last = (pa.scalar(bound, times.type) for bound in bounds)
+    return pc.fill_null(pc.or_(pc.less(times, first), pc.greater_equal(times, last)), fill_value=False)
 
 
 def _validate(
@@ -207,7 +228,8 @@ def _validate(
         rejected = [
             [
                 source.name,
-                row["day"],
+                row["partition"],
+                source.cadence.start(row["partition"]),
                 row["file"],
                 row["row_number"],
                 violation.reason,
@@ -227,9 +249,9 @@ def _record(source: RawSource, row: dict[str, Any]) -> str:
 
 
 def _rejected_table(source: RawSource, file: LandingFile, rejected: Sequence[Rejected]) -> pa.Table:
-    return _table(
-        [[source.name, file.day, file.name, r.row_number, r.reason, r.record, r.kind] for r in rejected]
-    )
+    start = source.cadence.start(file.partition)
+    place = [source.name, file.partition, start, file.name]
+    return _table([[*place, r.row_number, r.reason, r.record, r.kind] for r in rejected])
 
 
 def _table(rows: Sequence[Sequence[Any]]) -> pa.Table:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from ml_platform.cadence import Cadence
 from ml_platform.declaration import COLUMN, NAME, Declaration
 
 __all__ = ["Kind", "RawColumn", "RawSource"]
@@ -23,8 +24,8 @@ ARROW_TYPES: dict[Kind, pa.DataType] = {
 }
 
 
-TAKEN = ("day", "file", "row_number", "reason")
-"""Columns that loading adds."""
+TAKEN = ("partition", "file", "row_number")
+"""Columns that loading adds while the rows wait, beside the table's partition column."""
 
 
 class RawColumn(Declaration):
@@ -60,23 +61,37 @@ class RawColumn(Declaration):
 
 
 class RawSource(Declaration):
-    """A folder of daily files, and the table ``raw.<name>`` that they are loaded into.
+    """A folder of files, one folder within it a partition, and the table ``raw.<name>`` that they are loaded into.
 
     Rows that break a rule go to ``raw.quarantine`` with the reason; files that break the schema are refused.
+
+    >>> RawSource(
+    ...     name="messages",
+    ...     cadence=Cadence.HOURLY,  # <landing>/messages/2024-03-01T13/
+    ...     columns={"message_id": RawColumn(kind="identifier"), "sent_at": RawColumn(kind="timestamp")},
+    ...     partition_of="sent_at",
+    ...     unique="message_id",
+    ... ).schema.names
+    ['message_id', 'sent_at', 'hour']
     """
 
     name: str = Field(pattern=NAME, description="Name of the folder in the landing folder and of the table.")
-    columns: Mapping[str, RawColumn]
-    day_of: str | None = Field(
+    columns: Mapping[str, RawColumn] = Field(description="Name to kind of each column that is loaded.")
+    cadence: Cadence = Field(
+        default=Cadence.DAILY,
+        description="How often files come: the landing folder has one folder an hour, a day, or a week (its Monday).",
+    )
+    partition_of: str | None = Field(
         default=None,
-        description="Column whose UTC day must be the folder's; None: the folder's day is taken.",
+        description="Time column whose hour, day or week (UTC) must be the folder's; None: the folder's is taken.",
     )
     unique: str | None = Field(
         default=None,
         description="Column that names a row. Of several rows with one value the earliest is kept.",
     )
-    unique_within: Literal["table", "day"] = Field(
-        default="table", description="Whether `unique` must be so over all days, or within each."
+    unique_within: Literal["table", "partition"] = Field(
+        default="table",
+        description="Where a value of `unique` may be once: in the table, or in each partition.",
     )
     row_schema: Callable[[], Any] | None = Field(
         default=None,
@@ -86,17 +101,20 @@ class RawSource(Declaration):
         default=(), description="Timestamp columns whose values are UTC where they name no time zone."
     )
     max_quarantined_share: float = Field(
-        default=0.01, ge=0, le=1, description="Largest share of a day's rows that may break a rule."
+        default=0.01, ge=0, le=1, description="Largest share of a partition's rows that may break a rule."
     )
     max_duplicate_share: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="Largest share of a day's rows that may repeat the id of another.",
+        description="Largest share of a partition's rows that may repeat the id of another.",
     )
-    required: bool = Field(default=False, description="Whether every day must have a file of this source.")
-    description: str = ""
-    owner: str = ""
+    required: bool = Field(
+        default=False,
+        description="A warning tells of each partition that another source of this cadence has and this one lacks.",
+    )
+    description: str = Field(default="", description="For a person: the rows, and where they come from.")
+    owner: str = Field(default="", description="`team:<name>` or an e-mail address.")
 
     @property
     def relation(self) -> str:
@@ -105,21 +123,36 @@ class RawSource(Declaration):
 
     @property
     def schema(self) -> pa.Schema:
-        """Schema of the table: the declared columns, then ``day`` (the folder's)."""
+        """Schema of the table: the declared columns, then the partition column (``hour``, ``day`` or ``week``)."""
         fields = [pa.field(name, column.arrow_type) for name, column in self.columns.items()]
-        return pa.schema([*fields, pa.field("day", pa.date32())])
+        return pa.schema([*fields, pa.field(self.cadence.column, self.cadence.arrow_type)])
 
     @model_validator(mode="after")
     def _names_are_columns(self) -> "RawSource":
+        lowered = [name.lower() for name in self.columns]
+        if self.cadence.column in lowered:
+            noun, column = self.cadence.noun, self.cadence.column
+            raise ValueError(
+                f"source {self.name}: a column cannot be named {column!r}; that is the partition column of a "
+                f"{self.cadence} source, which holds the folder's {noun}; name it otherwise in the files"
+            )
         if odd := [n for n in self.columns if not re.fullmatch(COLUMN, n) or n.lower() in TAKEN]:
             raise ValueError(
                 f"source {self.name}: {odd} cannot be columns; use letters, digits, _; not {TAKEN}"
             )
-        named = [name for name in (self.day_of, self.unique, *self.naive_is_utc) if name]
+        if twice := sorted({name for name in lowered if lowered.count(name) > 1}):
+            raise ValueError(
+                f"source {self.name}: {twice} are declared twice, in other case; keep one of each"
+            )
+        named = [name for name in (self.partition_of, self.unique, *self.naive_is_utc) if name]
         if unknown := sorted(set(named) - set(self.columns)):
             raise ValueError(f"source {self.name} has no columns {unknown}; it has {list(self.columns)}")
-        if self.day_of and self.columns[self.day_of].kind not in {"timestamp", "date"}:
-            raise ValueError(f"source {self.name}: day_of {self.day_of!r} must be a timestamp or a date")
+        times = {"timestamp"} if self.cadence is Cadence.HOURLY else {"timestamp", "date"}
+        if self.partition_of and (kind := self.columns[self.partition_of].kind) not in times:
+            raise ValueError(
+                f"source {self.name}: partition_of {self.partition_of!r} is a {kind}; of a {self.cadence} source it "
+                f"must be a {' or a '.join(sorted(times, reverse=True))}"
+            )
         if naive := [name for name in self.naive_is_utc if self.columns[name].kind != "timestamp"]:
             raise ValueError(f"source {self.name}: naive_is_utc columns {naive} must be timestamps")
         return self

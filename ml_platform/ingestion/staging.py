@@ -3,35 +3,26 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
 from typing import Any
 
 import pyarrow as pa
 
+from ml_platform.cadence import Cadence
+from ml_platform.ingestion.quarantine import QUARANTINE
 from ml_platform.ingestion.source import RawSource
 from ml_platform.warehouse.base import Warehouse
 
-__all__ = ["QUARANTINE", "REJECTED", "Staging", "open_staging"]
-
-QUARANTINE = pa.schema(
-    [
-        ("source", pa.string()),
-        ("day", pa.date32()),
-        ("file", pa.string()),
-        ("row_number", pa.int64()),
-        ("reason", pa.string()),
-        ("record", pa.string()),
-    ]
-)
-"""Columns of ``raw.quarantine``; ``file`` is relative to the landing folder, ``record`` the row as JSON."""
+__all__ = ["REJECTED", "Staging", "open_staging"]
 
 REJECTED = QUARANTINE.append(pa.field("kind", pa.string()))
-"""The same with the rule that was broken, as counted."""
+"""Columns of :data:`~ml_platform.ingestion.quarantine.QUARANTINE`, and the rule that was broken, as counted."""
 
 DUPLICATE = "duplicate"
 MEMORY_LIMIT = "1GB"
 BATCH_ROWS = 65_536
 IDS_AT_ONCE = 100_000
+
+_SQL = {Cadence.HOURLY: "TIMESTAMPTZ", Cadence.DAILY: "DATE", Cadence.WEEKLY: "DATE"}
 
 
 @contextmanager
@@ -53,16 +44,17 @@ class Staging:
     """Rows to load and rows rejected, of any number of files.
 
     Attributes:
-        schema: of the rows to load: the table's columns, then ``file`` and ``row_number``.
+        schema: of the rows to load: the table's columns, then ``partition`` (the key), ``file`` and ``row_number``.
     """
 
     def __init__(self, connection: Any, source: RawSource) -> None:  # noqa: ANN401
         self._connection = connection
         self._source = source
-        self.schema = pa.schema([*source.schema, QUARANTINE.field("file"), QUARANTINE.field("row_number")])
+        place = [QUARANTINE.field(name) for name in ("partition", "file", "row_number")]
+        self.schema = pa.schema([*source.schema, *place])
         self._create("staged", self.schema)
         self._create("rejected", REJECTED)
-        self._create("elsewhere", pa.schema([("id", pa.string()), ("day", pa.date32())]))
+        self._create("elsewhere", pa.schema([("id", pa.string()), ("partition", pa.string())]))
 
     def add(self, rows: pa.Table) -> None:
         """Stage rows to load (:attr:`schema`)."""
@@ -72,12 +64,12 @@ class Staging:
         """Put rows (:data:`REJECTED`) aside."""
         self._insert("rejected", rows)
 
-    def reject_duplicates(self, warehouse: Warehouse, replaced: Sequence[date]) -> None:
+    def reject_duplicates(self, warehouse: Warehouse, replaced: Sequence[str]) -> None:
         """Keep one row of each value of the source's ``unique`` column: the earliest, in whichever file.
 
         Args:
-            warehouse: whose rows of other days were there before, and stay.
-            replaced: days whose rows in the warehouse do not count, because they are being replaced.
+            warehouse: whose rows of other partitions were there before, and stay.
+            replaced: keys of partitions whose rows in the warehouse do not count, because they are being replaced.
         """
         if not self._source.unique:
             return
@@ -86,52 +78,57 @@ class Staging:
         self._reject_repeated()
 
     def accepted(self) -> Iterator[pa.RecordBatch]:
-        """The rows to load, ordered by day."""
-        names = ", ".join(self._source.schema.names)
+        """The rows to load, ordered by partition as they were staged."""
+        names = ", ".join(map(_quoted, self._source.schema.names))
         return self._stream(f"SELECT {names} FROM staged", self._source.schema)
 
     def rejected(self) -> Iterator[pa.RecordBatch]:
         """The rows for ``raw.quarantine``, in the order of their files and rows."""
-        names = ", ".join(QUARANTINE.names)
-        return self._stream(f"SELECT {names} FROM rejected ORDER BY day, file, row_number", QUARANTINE)
+        names = ", ".join(map(_quoted, QUARANTINE.names))
+        return self._stream(f"SELECT {names} FROM rejected ORDER BY partition, file, row_number", QUARANTINE)
 
-    def rejections(self) -> dict[date, dict[str, int]]:
-        """For each day, how many rows broke which rule."""
-        counts = "SELECT day, kind, count(*) FROM rejected GROUP BY day, kind ORDER BY day, kind"
-        found: dict[date, dict[str, int]] = {}
-        for day, kind, count in self._connection.execute(counts).fetchall():
-            found.setdefault(day, {})[kind] = count
+    def rejections(self) -> dict[str, dict[str, int]]:
+        """For each partition, how many rows broke which rule."""
+        counts = "SELECT partition, kind, count(*) FROM rejected GROUP BY ALL ORDER BY ALL"
+        found: dict[str, dict[str, int]] = {}
+        for key, kind, count in self._connection.execute(counts).fetchall():
+            found.setdefault(key, {})[kind] = count
         return found
 
-    def _reject_those_elsewhere(self, warehouse: Warehouse, replaced: Sequence[date]) -> None:
-        relation, unique = self._source.relation, self._source.unique
-        days = {"days": list(replaced)}
-        others = f"FROM {relation} WHERE day NOT IN (SELECT unnest($days::DATE[]))"
-        if not warehouse.scalar(f"SELECT 1 {others} LIMIT 1", days):
+    def _reject_those_elsewhere(self, warehouse: Warehouse, replaced: Sequence[str]) -> None:
+        cadence, unique = self._source.cadence, _quoted(str(self._source.unique))
+        values = {"replaced": [cadence.column_value(key) for key in replaced]}
+        replaced_ones = f"(SELECT unnest($replaced::{_SQL[cadence]}[]))"
+        others = f"FROM {self._source.relation} WHERE {cadence.column} NOT IN {replaced_ones}"
+        if not warehouse.scalar(f"SELECT 1 {others} LIMIT 1", values):
             return
         wanted = f"{unique} IN (SELECT unnest($ids::VARCHAR[]))"
-        seek = f"SELECT {unique} AS id, min(day) AS day {others} AND {wanted} GROUP BY {unique}"
+        seek = (
+            f"SELECT {unique} AS id, min({cadence.column}) AS value {others} AND {wanted} GROUP BY {unique}"
+        )
         with self._connection.sql(f"SELECT DISTINCT {unique} FROM staged").to_arrow_reader(
             IDS_AT_ONCE
         ) as ids:
-            found = [warehouse.table(seek, days | {"ids": batch.column(0).to_pylist()}) for batch in ids]
+            found = [warehouse.table(seek, values | {"ids": batch.column(0).to_pylist()}) for batch in ids]
         for table in found:
-            self._insert("elsewhere", table)
+            keys = [cadence.key_of(value) for value in table["value"].to_pylist()]
+            self._insert("elsewhere", pa.table({"id": table["id"], "partition": pa.array(keys, pa.string())}))
         self._move_to_rejected(
-            f"""SELECT staged.*,
-                format('{DUPLICATE} of {unique} {{}} of {{}}', elsewhere.id, elsewhere.day) AS reason
+            f"""SELECT staged.file, staged.row_number,
+                format('{DUPLICATE} of {self._source.unique} {{}} of {{}}', elsewhere.id, elsewhere.partition) AS reason
             FROM staged JOIN elsewhere ON staged.{unique} = elsewhere.id"""
         )
 
     def _reject_repeated(self) -> None:
-        unique, day_of = self._source.unique, self._source.day_of
-        key = unique if self._source.unique_within == "table" else f"{unique}, day"
-        order = ", ".join(["day", *([day_of] if day_of else []), *self._source.columns, "file", "row_number"])
+        unique, time = _quoted(str(self._source.unique)), self._source.partition_of
+        key = unique if self._source.unique_within == "table" else f"{unique}, partition"
+        columns = ["partition", *([time] if time else []), *self._source.columns, "file", "row_number"]
+        order = ", ".join(map(_quoted, columns))
         self._move_to_rejected(
-            f"""SELECT * EXCLUDE (place, kept_file, kept_row),
-                format('{DUPLICATE} of {unique} {{}}: {{}} {{}}', {unique}, kept_file, kept_row) AS reason
+            f"""SELECT file, row_number,
+                format('{DUPLICATE} of {self._source.unique} {{}}: {{}} {{}}', id, kept_file, kept_row) AS reason
             FROM (
-                SELECT *, row_number() OVER same AS place,
+                SELECT file, row_number, {unique} AS id, row_number() OVER same AS place,
                     first_value(file) OVER same AS kept_file, first_value(row_number) OVER same AS kept_row
                 FROM staged
                 WHERE {unique} IN (SELECT {unique} FROM staged GROUP BY {key} HAVING count(*) > 1)
@@ -141,14 +138,15 @@ class Staging:
         )
 
     def _move_to_rejected(self, query: str) -> None:
-        """Move staged rows, selected with the ``reason``, to the rejected ones."""
-        record = ", ".join(f"'{name}': {name}" for name in self._source.columns)
+        """Move staged rows, selected by file and row number with the ``reason``, to the rejected ones."""
+        record = ", ".join(f"'{name}': staged.{_quoted(name)}" for name in self._source.columns)
+        start = f"CAST(staged.{self._source.cadence.column} AS TIMESTAMPTZ)"
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE moved AS {query}")
         self._connection.execute(
             f"""INSERT INTO rejected
-            SELECT $source, day, file, row_number, reason, CAST(to_json({{{record}}}) AS VARCHAR),
+            SELECT $source, partition, {start}, file, row_number, moved.reason, CAST(to_json({{{record}}}) AS VARCHAR),
                 '{DUPLICATE} {self._source.unique}'
-            FROM moved""",
+            FROM moved JOIN staged USING (file, row_number)""",
             {"source": self._source.name},
         )
         self._connection.execute(
@@ -171,3 +169,7 @@ class Staging:
         with self._connection.sql(query).to_arrow_reader(BATCH_ROWS) as reader:
             for batch in reader:
                 yield batch.cast(schema)
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'

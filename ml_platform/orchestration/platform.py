@@ -1,18 +1,19 @@
 """A composed project, as the command line and the sensors see it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
-from typing import Any
 
 import dagster as dg
 
+from ml_platform.backends import Backends, backends_for
 from ml_platform.errors import NotFoundError
 from ml_platform.features.views.usage import synced_views
-from ml_platform.ingestion.landing import landing_days
+from ml_platform.ingestion.landing import LandingFolder
 from ml_platform.ingestion.source import RawSource
-from ml_platform.orchestration.assets.raw import fingerprints
+from ml_platform.orchestration.assets.raw import calendar_of, fingerprints
+from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.settings import Settings
 from ml_platform.use_case import FeatureView, UseCase
 
@@ -27,14 +28,12 @@ class Platform:
         settings: where and how it runs.
         use_cases: all that are declared.
         sources: the sources of the landing folder.
-        resources: name to Dagster resource, as ``resources_for(settings)`` gives them.
         load: makes the Dagster definitions; called when they are first asked for.
     """
 
     settings: Settings
     use_cases: Sequence[UseCase]
     sources: Sequence[RawSource]
-    resources: Mapping[str, dg.ConfigurableResource[Any]]
     load: Callable[[], dg.Definitions]
 
     @cached_property
@@ -45,15 +44,28 @@ class Platform:
     @property
     def externals(self) -> dict[dg.AssetKey, Callable[[str], str | None]]:
         """What the raw assets read outside the graph."""
-        return fingerprints(self.sources, self.settings.landing_path)
+        return fingerprints(self.sources, self._landing)
 
-    def landing_days(self) -> list[date]:
-        """The days that the landing folder holds."""
-        return landing_days(self.settings.landing_path, self.sources)
+    def landed(self, sources: Iterable[RawSource] | None = None) -> dict[Calendar, list[str]]:
+        """The partitions that the landing folder holds, by the calendars of their sources (None: of all)."""
+        chosen = self.sources if sources is None else sources
+        return {calendar_of(source): self._landing.partitions(source) for source in chosen}
 
-    def port(self, name: str) -> Any:  # noqa: ANN401 (each port is another type)
-        """The object behind a resource, for use outside of Dagster."""
-        return self.resources[name].create_resource(None)  # type: ignore[arg-type] # ours ask nothing of the context
+    def selection(self, use_case: str) -> frozenset[dg.AssetKey]:
+        """The assets of a use case, and all that they are made from."""
+        graph, declared = self.definitions.resolve_asset_graph(), self.use_case(use_case)
+        own = dg.AssetSelection.groups(declared.name)
+        views = dg.AssetSelection.assets(*[["online", view.name] for view in declared.feature_views])
+        raw = dg.AssetSelection.assets(*[source.relation.split(".") for source in declared.sources])
+        return frozenset((own | views | raw).upstream().resolve(graph))
+
+    @cached_property
+    def _landing(self) -> LandingFolder:
+        return LandingFolder(self.settings.landing_path, self.settings.digests_path)
+
+    def backends(self) -> AbstractContextManager[Backends]:
+        """Every port, for use outside of Dagster; see :func:`~ml_platform.backends.backends_for`."""
+        return backends_for(self.settings)
 
     def view(self, name: str) -> FeatureView:
         """A feature view by its name.

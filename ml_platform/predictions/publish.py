@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from ml_platform.errors import NotFoundError
-from ml_platform.events.base import EventBus
+from ml_platform.events.base import Publisher
 from ml_platform.events.cloudevents import CloudEvent, event_id, timestamp
 from ml_platform.predictions.table import DAY, RELEASE, SCORE, batch_prediction
 from ml_platform.use_case import BatchPrediction, UseCase
@@ -32,20 +32,20 @@ class PublishedDays:
 
     Attributes:
         rows: predictions of each day, by day.
-        new: events that the topic did not have.
-        duplicates: events that it had already.
+        new: events that the topic did not have; None: the bus cannot tell.
+        duplicates: events that it had already; None: the bus cannot tell.
     """
 
     rows: Mapping[date, int]
-    new: int
-    duplicates: int
+    new: int | None
+    duplicates: int | None
 
 
 def publish_days(
     use_case: UseCase,
     days: Sequence[date],
     warehouse: Warehouse,
-    bus: EventBus,
+    publisher: Publisher,
     progress: Callable[[str], None] = _log.info,
 ) -> PublishedDays:
     """Publish the predictions of ``days``, ordered by time and then id.
@@ -65,7 +65,7 @@ def publish_days(
     wanted = sorted(set(days))
     rows = dict.fromkeys(wanted, 0)
     with _predictions(use_case, declared, wanted, warehouse) as reader:
-        published = bus.publish(declared.topic, _events(use_case, reader, rows, progress))
+        published = publisher.publish(declared.topic, _events(use_case, reader, rows, progress))
     return PublishedDays(rows, published.new, published.duplicates)
 
 

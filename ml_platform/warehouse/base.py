@@ -4,12 +4,12 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
+from ml_platform.cadence import PartitionValue
 from ml_platform.errors import ConfigurationError
 
 __all__ = ["Warehouse", "identifier"]
@@ -83,12 +83,16 @@ class Warehouse(ABC):
     def replace_partitions(
         self,
         relation: str,
-        day_column: str,
-        days: Sequence[date],
+        column: str,
+        values: Sequence[PartitionValue],
         batches: Iterable[pa.RecordBatch],
         schema: pa.Schema,
+        *,
+        where: Mapping[str, object] | None = None,
     ) -> int:
-        """Replace the rows whose ``day_column`` (a DATE) is one of ``days`` by ``batches``, in one transaction.
+        """Replace the rows whose ``column`` is one of ``values`` by ``batches``, in one transaction.
+
+        With ``where``, only rows whose columns equal those values are replaced.
 
         Creates the table if needed. Killed at any instant, the table holds either the old rows or the new.
 
@@ -104,9 +108,9 @@ class Warehouse(ABC):
 
     @abstractmethod
     def partition_versions(
-        self, relation: str, day_column: str, days: Sequence[date]
-    ) -> dict[date, tuple[str, int]]:
-        """Content version and number of rows of each day: the same rows in any order give the same version.
+        self, relation: str, column: str, values: Sequence[PartitionValue]
+    ) -> dict[PartitionValue, tuple[str, int]]:
+        """Content version and number of rows of each value: the same rows in any order give the same version.
 
-        Days without rows are present, with 0 rows.
+        Values without rows are present, with 0 rows.
         """

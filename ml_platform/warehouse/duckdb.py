@@ -5,12 +5,12 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from ml_platform.cadence import PartitionValue
 from ml_platform.errors import ConfigurationError, DataError, NotFoundError
 from ml_platform.warehouse.base import Parameters, Warehouse, identifier
 from ml_platform.warehouse.content_hash import content_version, content_version_sql
@@ -98,36 +98,40 @@ class DuckDBWarehouse(Warehouse):
     def replace_partitions(
         self,
         relation: str,
-        day_column: str,
-        days: Sequence[date],
+        column: str,
+        values: Sequence[PartitionValue],
         batches: Iterable[pa.RecordBatch],
         schema: pa.Schema,
+        *,
+        where: Mapping[str, object] | None = None,
     ) -> int:
-        """Replace the rows of ``days`` by ``batches``, in one transaction; see the contract.
+        """Replace the rows of ``values`` by ``batches``, in one transaction; see the contract.
 
         ``batches`` may read the warehouse while they are made, but not write to it.
 
         Raises:
-            DataError: a row's day is not among ``days``; nothing was written.
+            DataError: a row's value is not among ``values``; nothing was written.
         """
-        day = identifier(day_column)
         names = ", ".join(f'"{identifier(name)}"' for name in schema.names)
+        kind = "DATE" if pa.types.is_date(schema.field(column).type) else "TIMESTAMPTZ"
+        chosen = f"{identifier(column)} IN (SELECT unnest($values::{kind}[]))"
+        fixed = {f"where_{n}": value for n, value in enumerate((where or {}).values())}
+        chosen += "".join(f" AND {identifier(name)} = $where_{n}" for n, name in enumerate(where or {}))
+        parameters = {"values": list(values), **fixed}
         with self._transaction() as connection:
             _create(connection, relation, schema)
-            connection.execute(
-                f"DELETE FROM {relation} WHERE {day} IN (SELECT unnest(?::DATE[]))", [list(days)]
-            )
+            connection.execute(f"DELETE FROM {relation} WHERE {chosen}", parameters)
             with _registered(connection, "incoming", schema, batches):
                 insert = f"INSERT INTO {relation} ({names}) SELECT {names} FROM incoming"
                 rows = int(connection.execute(insert).fetchall()[0][0])
-            present = f"SELECT count(*) FROM {relation} WHERE {day} IN (SELECT unnest(?::DATE[]))"
-            expected = connection.execute(present, [list(days)]).fetchall()[0][0]
+            present = f"SELECT count(*) FROM {relation} WHERE {chosen}"
+            expected = connection.execute(present, parameters).fetchall()[0][0]
             if rows != expected:
                 raise DataError(
-                    f"{rows - expected} rows for {relation} have another {day} than the {len(days)} to be "
-                    f"replaced; nothing was written; give only rows of those days"
+                    f"{rows - expected} rows for {relation} have another {column} than the {len(values)} to be "
+                    f"replaced; nothing was written; give only rows of those"
                 )
-        _LOG.info("%s: replaced %d days with %d rows", relation, len(days), rows)
+        _LOG.info("%s: replaced %d partitions with %d rows", relation, len(values), rows)
         return rows
 
     def export_parquet(
@@ -152,28 +156,29 @@ class DuckDBWarehouse(Warehouse):
         return files
 
     def partition_versions(
-        self, relation: str, day_column: str, days: Sequence[date]
-    ) -> dict[date, tuple[str, int]]:
-        """Content version and number of rows of each day; see :mod:`ml_platform.warehouse.content_hash`."""
-        if not days:
+        self, relation: str, column: str, values: Sequence[PartitionValue]
+    ) -> dict[PartitionValue, tuple[str, int]]:
+        """Content version and number of rows of each value; see :mod:`ml_platform.warehouse.content_hash`."""
+        if not values:
             return {}
-        day = identifier(day_column)
+        by = identifier(column)
         with self._open() as connection:
             columns = _columns(connection, relation)
             if not columns:
                 raise NotFoundError(f"{self.path} has no relation {relation}; materialise what makes it")
-            # The range lets DuckDB skip row groups; the list picks the days.
+            kind = "DATE" if pa.types.is_date(columns[column]) else "TIMESTAMPTZ"
+            # The range lets DuckDB skip row groups; the list picks the partitions.
             source = (
-                f"(SELECT * FROM {relation} WHERE {day} BETWEEN $first AND $last "
-                f"AND {day} IN (SELECT unnest($days::DATE[])))"
+                f"(SELECT * FROM {relation} WHERE {by} BETWEEN $first AND $last "
+                f"AND {by} IN (SELECT unnest($values::{kind}[])))"
             )
             rows = connection.execute(
-                content_version_sql(columns, source, group_by=day),
-                {"first": min(days), "last": max(days), "days": list(days)},
+                content_version_sql(columns, source, group_by=by),
+                {"first": min(values), "last": max(values), "values": list(values)},
             ).fetchall()
         found = {row[0]: (content_version(columns, *row[1:]), row[1]) for row in rows}
         nothing = (content_version(columns, 0, 0, 0), 0)
-        return {d: found.get(d, nothing) for d in days}
+        return {value: found.get(value, nothing) for value in values}
 
 
 def _bound(parameters: Parameters) -> Any:  # noqa: ANN401 (DuckDB takes a list or a dict)

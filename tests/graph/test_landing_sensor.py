@@ -5,7 +5,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.raw.sources import SOURCES
+from assets.card_fraud import use_case
+from ml_platform.ingestion.landing import LandingFolder
 from ml_platform.orchestration.assets.raw import raw_asset
 from ml_platform.orchestration.planning.calendar import extend_calendar
 from ml_platform.orchestration.platform import Platform
@@ -18,9 +19,13 @@ DAY = "2031-01-01"
 
 def test_a_day_with_a_broken_file_is_tried_once_and_again_when_its_files_change(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
-    resources = {"warehouse": DuckDBWarehouse(settings.warehouse_path), "landing": settings.landing_path}
-    definitions = dg.Definitions(assets=[raw_asset(source) for source in SOURCES], resources=resources)
-    sensor = landing_sensor(Platform(settings, [], SOURCES, {}, lambda: definitions))
+    sources = use_case.sources
+    resources = {
+        "warehouse": DuckDBWarehouse(settings.warehouse_path),
+        "landing": LandingFolder(settings.landing_path),
+    }
+    definitions = dg.Definitions(assets=[raw_asset(source) for source in sources], resources=resources)
+    sensor = landing_sensor(Platform(settings, [], sources, lambda: definitions))
     file = settings.landing_path / "payments" / DAY / "a.csv"
     file.parent.mkdir(parents=True)
     with dg.DagsterInstance.ephemeral() as instance:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from assets.raw.sources import PAYMENTS
+from assets.bank.sources import PAYMENTS
 from ml_platform.ingestion.source import RawSource
 from ml_platform.orchestration.assets.raw import raw_asset
 

@@ -10,7 +10,7 @@ from integration.test_dbt_project import day, load
 
 from ml_platform.orchestration.dbt.resource import QuickDbtCliResource
 from ml_platform.settings import Settings
-from resources.local import DuckDBResource
+from resources import resources_for
 
 DAYS = [day(n) for n in range(3)]
 
@@ -21,7 +21,7 @@ def project(settings: Settings) -> dg.Definitions:
 
     settings.root.mkdir(parents=True)
     load(settings.warehouse_path, payments=300, days=3)
-    warehouse = DuckDBResource(path=str(settings.warehouse_path), lock_timeout_seconds=10, memory="1GB")
+    warehouse = resources_for(settings)["warehouse"]
     return dg.Definitions.merge(defs(), dg.Definitions(resources={"warehouse": warehouse}))
 
 

@@ -9,24 +9,25 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from assets.raw.sources import PAYMENTS
-from ml_platform.ingestion.load import load_days
+from assets.bank.sources import PAYMENTS
+from ml_platform.ingestion.landing import LandingFolder
+from ml_platform.ingestion.load import load_partitions
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
 DAYS = [date(2020, 1, 1) + timedelta(n) for n in range(6)]
 
 LOAD = """
 import sys
-from datetime import date
 from pathlib import Path
-from assets.raw.sources import PAYMENTS
+from assets.bank.sources import PAYMENTS
 from ml_platform.ingestion import load
+from ml_platform.ingestion.landing import LandingFolder
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
 load.BYTES_AT_ONCE = 1
 print("loading", flush=True)
-days = [date.fromisoformat(day) for day in sys.argv[3:]]
+landing = LandingFolder(Path(sys.argv[1]))
 warehouse = DuckDBWarehouse(Path(sys.argv[2]))
-load.load_days(PAYMENTS, days, Path(sys.argv[1]), warehouse, lambda text: print(text, flush=True))
+load.load_partitions(PAYMENTS, sys.argv[3:], landing, warehouse, lambda text: print(text, flush=True))
 """
 
 
@@ -40,7 +41,7 @@ def drop(landing: Path, amount: int) -> None:
 
 
 def state(warehouse: DuckDBWarehouse) -> Any:
-    quarantine = "SELECT source, day, file, row_number, reason, record FROM raw.quarantine ORDER BY ALL"
+    quarantine = "SELECT * FROM raw.quarantine ORDER BY ALL"
     return warehouse.partition_versions("raw.payments", "day", DAYS), warehouse.table(quarantine).to_pylist()
 
 
@@ -61,6 +62,6 @@ def test_a_killed_load_run_again_gives_the_same(tmp_path: Path) -> None:
             os.kill(process.pid, signal.SIGKILL)
             process.communicate()
         for warehouse in (disturbed, undisturbed):
-            load_days(PAYMENTS, DAYS, landing, warehouse, lambda _: None)
+            load_partitions(PAYMENTS, map(str, DAYS), LandingFolder(landing), warehouse, lambda _: None)
         assert state(disturbed) == state(undisturbed)
         assert len(state(disturbed)[1]) == 2 * len(DAYS) - 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from ml_platform.errors import NotFoundError
-from ml_platform.events.base import EventBus
+from ml_platform.events.base import Publisher
 from ml_platform.models.frameworks.base import framework
 from ml_platform.models.releases.registry import Registry
 from ml_platform.orchestration.assets.naming import (
@@ -117,21 +117,17 @@ def prediction_events_asset(use_case: UseCase) -> dg.AssetsDefinition:
     def prediction_events(
         context: dg.AssetExecutionContext,
         warehouse: dg.ResourceParam[Warehouse],
-        events: dg.ResourceParam[EventBus],
+        publisher: dg.ResourceParam[Publisher],
     ) -> Materialized:
         recording = Recording(context)
-        published = publish_days(use_case, _dates(recording.days), warehouse, events, context.log.info)
+        published = publish_days(use_case, _dates(recording.days), warehouse, publisher, context.log.info)
         recording.finish(
             key,
             {day: recording.derived_version(key, day) for day in recording.days},
             rows={day.isoformat(): rows for day, rows in published.rows.items()},
         )
-        return dg.MaterializeResult(
-            metadata={
-                "events published": published.new,
-                "published before": published.duplicates,
-            }
-        )
+        told = {"events published": published.new, "published before": published.duplicates}
+        return dg.MaterializeResult(metadata={name: n for name, n in told.items() if n is not None})
 
     return prediction_events
 

@@ -1,14 +1,13 @@
-"""Raw assets: one daily asset for each source of the landing folder."""
+"""Raw assets: one for each source of the landing folder."""
 
 from collections.abc import Callable, Sequence
-from datetime import date
-from pathlib import Path
+from functools import partial
 
 import dagster as dg
 
 from ml_platform.ingestion.checks import duplicates_outcome, landing_outcome, quarantine_outcome
-from ml_platform.ingestion.landing import fingerprint
-from ml_platform.ingestion.load import load_days
+from ml_platform.ingestion.landing import LandingFolder
+from ml_platform.ingestion.load import load_partitions
 from ml_platform.ingestion.source import RawSource
 from ml_platform.models.training.versions import code_version
 from ml_platform.orchestration.assets.checks import Checks
@@ -28,37 +27,29 @@ def calendar_of(source: RawSource) -> Calendar:
 
 
 def fingerprints(
-    sources: Sequence[RawSource], landing: Path
+    sources: Sequence[RawSource], landing: LandingFolder
 ) -> dict[dg.AssetKey, Callable[[str], str | None]]:
-    """Raw asset to a function that says what its files of a partition contain now; None when their folder is not there.
+    """Raw asset to a function that says what its files of a partition contain now; None when they have no folder.
 
     So a partition whose folder was archived after it had been loaded stays loaded.
     """
-
-    def of(source: RawSource) -> Callable[[str], str | None]:
-        def read(key: str) -> str | None:
-            there = (landing / source.name / key).is_dir()
-            return fingerprint(landing, source, date.fromisoformat(key)) if there else None
-
-        return read
-
-    return {asset_key(source.relation): of(source) for source in sources}
+    return {asset_key(source.relation): partial(landing.fingerprint, source) for source in sources}
 
 
-def raw_asset(source: RawSource, folder: Sequence[RawSource] = ()) -> dg.AssetsDefinition:
-    """``raw/<source>``: the validated rows of each day's files; loading a day again replaces it.
+def raw_asset(source: RawSource, sources: Sequence[RawSource] = ()) -> dg.AssetsDefinition:
+    """``raw/<source>``: the validated rows of each partition's files; loading one again replaces it.
 
     Args:
         source: what is loaded.
-        folder: every source of the landing folder, for the one asset that also says what lies in it and is not loaded.
+        sources: every source of the landing folder, to tell what lies in it and is not loaded.
     """
     key, calendar = asset_key(source.relation), calendar_of(source)
     checks = Checks(
         key,
         {
-            "quarantine": f"At most {source.max_quarantined_share:.1%} of a day's rows broke a rule.",
+            "quarantine": f"At most {source.max_quarantined_share:.1%} of {source.cadence.one}'s rows broke a rule.",
             "duplicates": "Rows that repeat an id are few; the first of them is kept.",
-            **({"landing": "All that lies in the landing folder is loaded."} if folder else {}),
+            "landing": "All that lies in the source's landing folder is loaded.",
         },
     )
 
@@ -84,21 +75,21 @@ def raw_asset(source: RawSource, folder: Sequence[RawSource] = ()) -> dg.AssetsD
     def load(
         context: dg.AssetExecutionContext,
         warehouse: dg.ResourceParam[Warehouse],
-        landing: dg.ResourceParam[Path],
+        landing: dg.ResourceParam[LandingFolder],
     ) -> Materialized:
         recording = Recording(context, fingerprints([source], landing))
-        loads = load_days(
-            source, [date.fromisoformat(day) for day in recording.keys], landing, warehouse, context.log.info
-        )
-        outcomes = [quarantine_outcome(source, loads), duplicates_outcome(source, loads)]
-        if folder:
-            outcomes.append(landing_outcome(landing, folder))
+        loads = load_partitions(source, recording.keys, landing, warehouse, context.log.info)
+        outcomes = [
+            quarantine_outcome(source, loads),
+            duplicates_outcome(source, loads),
+            landing_outcome(landing, source, sources or [source]),
+        ]
         recording.finish(
             key,
-            {load.day.isoformat(): load.version for load in loads},
-            rows={load.day.isoformat(): load.rows for load in loads},
+            {load.partition: load.version for load in loads},
+            rows={load.partition: load.rows for load in loads},
             of_partition={
-                load.day.isoformat(): {
+                load.partition: {
                     "quarantined": load.quarantined,
                     "bytes": load.bytes,
                     "files": load.files,
@@ -115,9 +106,8 @@ def _recipe(source: RawSource) -> str:
     """Everything beside the files that decides which rows are loaded: columns, and rules."""
     columns = [(name, c.kind, c.nullable, c.required) for name, c in source.columns.items()]
     rules = code_version(source.row_schema) if source.row_schema else ""
-    return digest(columns, source.day_of, source.unique, source.unique_within, source.naive_is_utc, rules)[
-        :16
-    ]
+    kept = (source.cadence, source.partition_of, source.unique, source.unique_within, source.naive_is_utc)
+    return digest(columns, *kept, rules)[:16]
 
 
 def _column_schema(source: RawSource) -> dg.TableSchema:

@@ -1,15 +1,22 @@
 """The calendar of each relation that sources and dbt models make."""
 
+import json
 from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ml_platform.cadence import Cadence
 from ml_platform.errors import ConfigurationError
 from ml_platform.ingestion.source import RawSource
+from ml_platform.ingestion.sources import sources_of
 from ml_platform.orchestration.assets.raw import calendar_of
+from ml_platform.orchestration.dbt.project import manifest_path
 from ml_platform.orchestration.planning.calendars import Calendar, derived
+from ml_platform.project import load_use_cases
+from ml_platform.settings import Settings
 
-__all__ = ["RelationCalendars", "meta"]
+__all__ = ["RelationCalendars", "meta", "relation_calendars"]
 
 Props = Mapping[str, Any]
 
@@ -19,6 +26,18 @@ def meta(props: Props) -> Mapping[str, Any]:
     return {**props.get("meta", {}), **props.get("config", {}).get("meta", {})}
 
 
+@cache
+def relation_calendars(root: Path) -> "RelationCalendars":
+    """The calendars of a project: of the sources that its use cases declare, and of its dbt models.
+
+    Args:
+        root: the project's folder; its ``dbt_project`` is parsed if no process did so before.
+    """
+    project = root / "dbt_project"
+    manifest = json.loads(manifest_path(project, Settings()).read_text()) if project.is_dir() else {}
+    return RelationCalendars(sources_of(load_use_cases(root)), manifest)
+
+
 class RelationCalendars:
     """Looks up calendars by relation (``schema.table``) or by dbt's unique id.
 
@@ -26,12 +45,13 @@ class RelationCalendars:
     that of the relation which it names as ``events``, or one derived from it when it names another cadence. Any other
     model has no partitions; in time it follows what it is made from, when that agrees.
 
-    Args:
+    Attributes:
         sources: the sources of the landing folder.
-        manifest: dbt's manifest, parsed.
+        manifest: dbt's manifest, parsed; empty without a dbt project.
     """
 
     def __init__(self, sources: Sequence[RawSource], manifest: Props) -> None:
+        self.sources, self.manifest = tuple(sources), manifest
         self._raw = {source.relation: calendar_of(source) for source in sources}
         self._resources: dict[str, Props] = {**manifest.get("nodes", {}), **manifest.get("sources", {})}
         self._by_relation = {

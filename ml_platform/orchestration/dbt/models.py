@@ -1,6 +1,5 @@
 """The dbt models as asset definitions: one for each calendar, and one for what has no partitions."""
 
-import json
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,6 @@ from dagster_dbt import DbtProject, dbt_assets
 
 from ml_platform.cadence import Cadence
 from ml_platform.errors import MLPlatformError
-from ml_platform.ingestion.source import RawSource
 from ml_platform.orchestration.dbt.calendars import RelationCalendars
 from ml_platform.orchestration.dbt.project import target_path
 from ml_platform.orchestration.dbt.resource import QuickDbtCliResource
@@ -26,26 +24,21 @@ from ml_platform.warehouse.base import Warehouse
 __all__ = ["dbt_models", "key_ranges"]
 
 
-def dbt_models(
-    folder: Path, manifest: Path, settings: Settings, sources: Sequence[RawSource]
-) -> list[dg.AssetsDefinition]:
+def dbt_models(folder: Path, calendars: RelationCalendars, settings: Settings) -> list[dg.AssetsDefinition]:
     """Every model. Those of one calendar are built by one dbt invocation for a range, and a partition's tests cost one.
 
     Args:
         folder: the dbt project.
-        manifest: as :func:`~ml_platform.orchestration.dbt.project.manifest_path` gives it.
+        calendars: of its models, and of the sources that they read.
         settings: where the warehouse is, and what dbt writes goes.
-        sources: whose tables models read, and whose calendars they follow.
     """
-    content = json.loads(manifest.read_text())
-    calendars = RelationCalendars(sources, content)
     groups: dict[Calendar | None, list[str]] = defaultdict(list)
-    for unique_id, props in content["nodes"].items():
+    for unique_id, props in calendars.manifest["nodes"].items():
         if props["resource_type"] == "model":
             groups[calendars.partitions_of(unique_id)].append(props["name"])
     project = DbtProject(folder, target_path=target_path(settings), profiles_dir=folder)
     return [
-        _models(calendar, names, manifest, project, Translator(calendars), settings, sources)
+        _models(calendar, names, project, calendars, settings)
         for calendar, names in sorted(groups.items(), key=lambda item: item[0].name if item[0] else "")
     ]
 
@@ -53,18 +46,16 @@ def dbt_models(
 def _models(
     calendar: Calendar | None,
     names: Sequence[str],
-    manifest: Path,
     project: DbtProject,
-    translator: Translator,
+    calendars: RelationCalendars,
     settings: Settings,
-    sources: Sequence[RawSource],
 ) -> dg.AssetsDefinition:
     target = target_path(settings)
 
     @dbt_assets(
-        manifest=manifest,
+        manifest=calendars.manifest,
         project=project,
-        dagster_dbt_translator=translator,
+        dagster_dbt_translator=Translator(calendars),
         name=f"dbt_{calendar.name}" if calendar else "dbt",
         select=" ".join(sorted(names)),
         backfill_policy=dg.BackfillPolicy.single_run() if calendar else None,
@@ -74,7 +65,7 @@ def _models(
         context: dg.AssetExecutionContext, dbt: QuickDbtCliResource, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[Any]:
         recording = Recording(context)
-        for source in sources:  # one of which nothing landed is an empty table; it also waits for whoever holds the file
+        for source in calendars.sources:  # one of which nothing landed is an empty table; it also waits for whoever holds the file
             if not warehouse.exists(source.relation):
                 warehouse.create(source.relation, source.schema)
         # What was tested before is not tested again: of what has no partitions, only what is newer than it.

@@ -16,24 +16,16 @@ from ml_platform.errors import DataError, NotFoundError
 from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
 from ml_platform.orchestration.platform import Platform
 from ml_platform.settings import Settings
-from resources.local import DuckDBResource, SQLiteOnlineStoreResource
 
 
 @pytest.fixture
-def b(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Bench:
+def b(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = bench(
         tmp_path, SQLiteOnlineStore(tmp_path / "online.db"), entity=("id", "shop"), ttl=dt.timedelta(days=3)
     )
     made.rows([row("a", 1, at=0, mean=1.5), row("b,c", 2, at=4, mean=float("nan")), row("d", 3, at=4)])
-    resources = {
-        "online_store": SQLiteOnlineStoreResource(
-            path=str(tmp_path / "online.db"), lock_timeout_seconds=1, memory="1GB"
-        ),
-        "warehouse": DuckDBResource(
-            path=str(tmp_path / "warehouse.duckdb"), lock_timeout_seconds=1, memory="1GB"
-        ),
-    }
-    platform = Platform(settings, [reading("churn", made.view, "n")], [], resources, dg.Definitions)
+    settings = Settings(home=tmp_path)
+    platform = Platform(settings, [reading("churn", made.view, "n")], [], dg.Definitions)
     monkeypatch.setattr(commands, "load_platform", lambda: platform)
     return made
 

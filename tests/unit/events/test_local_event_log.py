@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ml_platform.errors import ConfigurationError, LockTimeoutError, StoreUnavailableError
+from ml_platform.events.base import Published
 from ml_platform.events.cloudevents import CloudEvent
 from ml_platform.events.local import LocalEventLog
 
@@ -22,6 +23,12 @@ def test_what_is_logged_can_be_neither_changed_nor_deleted(tmp_path: Path) -> No
         for statement in ("UPDATE events SET event = ''", "DELETE FROM events"):
             with pytest.raises(sqlite3.IntegrityError, match="append-only"):
                 connection.execute(statement)
+
+
+def test_publishing_is_exactly_once_and_told(tmp_path: Path) -> None:
+    log = LocalEventLog(tmp_path / "events.db", batch=3)
+    assert log.publish("topic", events("a", 7)) == Published(7, new=7, duplicates=0)
+    assert log.publish("topic", events("a", 9)) == Published(9, new=2, duplicates=7)
 
 
 def test_commits_are_flushed_to_the_disk(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ml_platform.ingestion.load import DayLoad, load_days
+from ml_platform.ingestion.landing import LandingFolder
+from ml_platform.ingestion.load import PartitionLoad, load_partitions
 from ml_platform.ingestion.source import RawColumn, RawSource
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
@@ -25,7 +25,7 @@ THINGS = RawSource(
         "amount": RawColumn(kind="number"),
         "note": RawColumn(kind="text", nullable=True, required=False),
     },
-    day_of="seen",
+    partition_of="seen",
     unique="id",
     row_schema=rules,
 )
@@ -36,21 +36,21 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.landing = folder / "landing"
+        self.folder = LandingFolder(self.landing, folder / "digests.db")
         self.warehouse = DuckDBWarehouse(folder / "warehouse.duckdb")
 
-    def path(self, day: date | str, name: str, source: RawSource = THINGS) -> Path:
-        path = self.landing / source.name / str(day) / name
+    def path(self, key: str, name: str, source: RawSource = THINGS) -> Path:
+        path = self.landing / source.name / key / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def drop(self, day: date | str, name: str, content: str | bytes, source: RawSource = THINGS) -> Path:
-        path = self.path(day, name, source)
+    def drop(self, key: str, name: str, content: str | bytes, source: RawSource = THINGS) -> Path:
+        path = self.path(key, name, source)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
-    def load(self, *days: date | str, source: RawSource = THINGS) -> list[DayLoad]:
-        parsed = [date.fromisoformat(str(day)) for day in days]
-        return load_days(source, parsed, self.landing, self.warehouse, progress=lambda _: None)
+    def load(self, *keys: str, source: RawSource = THINGS) -> list[PartitionLoad]:
+        return load_partitions(source, keys, self.folder, self.warehouse, progress=lambda _: None)
 
     def rows(self, columns: str = "id", source: RawSource = THINGS) -> list[Any]:
         """Values of a row (of one column: the value itself), ordered."""
@@ -62,7 +62,7 @@ class Place:
 
     def quarantine(self, columns: str = "file, row_number, reason") -> list[tuple[Any, ...]]:
         table = self.warehouse.table(
-            f"SELECT {columns} FROM raw.quarantine ORDER BY day, file, row_number, reason"
+            f"SELECT {columns} FROM raw.quarantine ORDER BY partition, file, row_number, reason"
         )
         return list(zip(*table.to_pydict().values(), strict=True))
 

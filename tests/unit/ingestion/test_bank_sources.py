@@ -5,16 +5,17 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.raw.sources import CUSTOMERS, FRAUD_REPORTS, PAYMENTS, SOURCES, TERMINALS
+from assets.bank.sources import CUSTOMERS, FRAUD_REPORTS, PAYMENTS, TERMINALS
+from assets.card_fraud import use_case
 
 DAY, NEXT, LATER = "2018-07-25", "2018-07-26", "2018-08-02"
 
 
 def test_there_are_four_and_only_payments_is_required() -> None:
-    assert [source.relation for source in SOURCES] == [
+    assert [source.relation for source in use_case.sources] == [
         "raw.payments", "raw.customers", "raw.terminals", "raw.fraud_reports",
     ]  # fmt: skip
-    assert [source.name for source in SOURCES if source.required] == ["payments"]
+    assert [source.name for source in use_case.sources if source.required] == ["payments"]
 
 
 def test_payments_alone_with_integer_ids_are_enough(place) -> None:
@@ -26,7 +27,7 @@ def test_payments_alone_with_integer_ids_are_enough(place) -> None:
         "terminal_id": [5, 5, 5, 5], "amount": pa.array([0, 12, -3, 1e39]), "merchant": ["ignored"] * 4,
     })  # fmt: skip
     pq.write_table(table, place.path(DAY, "part-0.parquet", PAYMENTS))
-    for source in SOURCES:
+    for source in use_case.sources:
         place.load(DAY, source=source)
     assert place.rows("payment_id, customer_id, terminal_id, amount", PAYMENTS) == [
         ("1", "7", "5", 0.0),

@@ -44,8 +44,8 @@ def test_other_days_count_and_a_reload_does_not_see_itself(place) -> None:
     assert place.rows("id, day")[-1] == ("x", date(2020, 1, 1))
     for days in ([DAY], [NEXT], [THIRD], [NEXT, THIRD], [DAY, NEXT, THIRD], [DAY, THIRD]):
         again = place.load(*days)
-        assert {load.day: load.version for load in again}.items() <= {
-            load.day: load.version for load in together
+        assert {load.partition: load.version for load in again}.items() <= {
+            load.partition: load.version for load in together
         }.items()
     assert place.load(NEXT)[0].reasons == {"duplicate id": 1}
     assert (f"things/{NEXT}/a.csv", 1, "duplicate of id x of 2020-01-01") in place.quarantine()
@@ -59,12 +59,14 @@ def test_days_loaded_one_after_another_give_the_same_as_together(
     together = place.load(DAY, NEXT, THIRD)
     monkeypatch.setattr("ml_platform.ingestion.load.BYTES_AT_ONCE", 1)
     apart = place.load(DAY, NEXT, THIRD)
-    assert [(a.day, a.version, a.reasons) for a in apart] == [(t.day, t.version, t.reasons) for t in together]
+    assert [(a.partition, a.version, a.reasons) for a in apart] == [
+        (t.partition, t.version, t.reasons) for t in together
+    ]
     assert len(place.quarantine()) == 2
 
 
 def test_ids_may_be_unique_within_a_day_only(place, things) -> None:
-    daily = things.model_copy(update={"unique_within": "day"})
+    daily = things.model_copy(update={"unique_within": "partition"})
     for day in (DAY, NEXT):
         place.drop(day, "a.csv", HEADER + f"x,{day}T09:00:00Z,1\nx,{day}T09:00:00Z,2\n")
     assert [load.duplicates for load in place.load(DAY, NEXT, source=daily)] == [1, 1]

@@ -1,35 +1,32 @@
 """Finding days and files, and saying what is odd."""
 
-from datetime import date
-
 import pytest
 from pydantic import ValidationError
 
 from ml_platform.ingestion.checks import landing_outcome
-from ml_platform.ingestion.landing import fingerprint, landing_days, landing_files, oddities
 from ml_platform.ingestion.source import RawColumn, RawSource
 
-DAY = date(2020, 1, 1)
+DAY = "2020-01-01"
 OTHERS = RawSource(name="others", columns={"id": RawColumn(kind="identifier")})
 
 
 def test_days_are_those_with_a_usable_file(place, things) -> None:
-    assert landing_days(place.landing, [things, OTHERS]) == []
+    assert place.folder.partitions(things) == []
     place.drop("2021-05-05", "a.parquet", b"x")
     place.drop("1999-12-31", "a.JSONL.gz", b"x", OTHERS)
     place.drop("2020-02-02", ".hidden.csv", b"x")
     place.drop("2020-02-03", "_temporary.csv", b"x")
     place.drop("2020-02-04", "notes.txt", b"x")
     place.path("2020-02-05", "x")
-    assert landing_days(place.landing, [things, OTHERS]) == [date(1999, 12, 31), date(2021, 5, 5)]
-    assert landing_days(place.landing, [OTHERS]) == [date(1999, 12, 31)]
+    assert place.folder.partitions(things) == ["2021-05-05"]
+    assert place.folder.partitions(OTHERS) == ["1999-12-31"]
 
 
 def test_files_are_ordered_and_unfinished_ones_ignored(place, things) -> None:
     for name in ("b.csv", "a.parquet", ".c.csv", "_d.csv", "e.csv.tmp"):
         place.drop(DAY, name, b"12345")
     place.drop("2019-12-31", "z.csv", b"1")
-    files = landing_files(place.landing, things, [DAY, date(2019, 12, 31), DAY])
+    files = place.folder.files(things, [DAY, "2019-12-31", DAY])
     assert [file.name for file in files] == [
         "things/2019-12-31/z.csv",
         "things/2020-01-01/a.parquet",
@@ -46,15 +43,15 @@ def test_odd_things_are_named_and_do_no_harm(place, things) -> None:
     place.drop(DAY, "_SUCCESS", b"")
     (place.landing / "things" / "stray.csv").write_bytes(b"x")
     (place.landing / "thingz").mkdir()
-    assert landing_days(place.landing, [things]) == [DAY]
-    found = oddities(place.landing, [things])
+    assert place.folder.partitions(things) == [DAY]
+    found = [*place.folder.oddities(things), *place.folder.strangers([things])]
     assert len(found) == 10
     assert {text.split(":")[0] for text in found} == {
         "things/20200101", "things/2020-02-30", "things/2020-1-1", "things/yesterday", "things/2020-W01-1",
         "things/9999-12-31", "things/0020-01-01",
         "things/2020-01-01/table.xlsx", "things/stray.csv", "thingz",
     }  # fmt: skip
-    outcome = landing_outcome(place.landing, [things])
+    outcome = landing_outcome(place.folder, things, [things])
     assert not outcome.passed
     assert outcome.severity == "WARN"
     assert outcome.metadata["number"] == 10
@@ -63,59 +60,66 @@ def test_odd_things_are_named_and_do_no_harm(place, things) -> None:
 def test_a_day_without_a_required_source_is_odd(place, things) -> None:
     required = things.model_copy(update={"required": True})
     place.drop(DAY, "a.csv", b"x", OTHERS)
-    assert landing_outcome(place.landing, [things, OTHERS]).passed
-    outcome = landing_outcome(place.landing, [required, OTHERS])
+    assert landing_outcome(place.folder, things, [things, OTHERS]).passed
+    outcome = landing_outcome(place.folder, required, [required, OTHERS])
     assert not outcome.passed
     assert "things/2020-01-01" in outcome.description
 
 
 def test_a_fingerprint_is_of_content(place, things) -> None:
-    assert fingerprint(place.landing, things, DAY) == ""
+    assert place.folder.fingerprint(things, DAY) is None
+    place.path(DAY, "a.csv")
+    assert place.folder.fingerprint(things, DAY) == ""
     place.drop(DAY, "a.csv", b"one")
-    first = fingerprint(place.landing, things, DAY)
-    assert fingerprint(place.landing, things, DAY) == first
+    first = place.folder.fingerprint(things, DAY)
+    assert place.folder.fingerprint(things, DAY) == first
     place.path(DAY, "a.csv").rename(place.path(DAY, "b.csv"))
-    assert fingerprint(place.landing, things, DAY) == first
+    assert place.folder.fingerprint(things, DAY) == first
     place.drop(DAY, "_unfinished.csv", b"two")
-    assert fingerprint(place.landing, things, DAY) == first
+    assert place.folder.fingerprint(things, DAY) == first
     place.drop(DAY, "c.csv", b"two")
-    second = fingerprint(place.landing, things, DAY)
+    second = place.folder.fingerprint(things, DAY)
     assert second != first
     place.path(DAY, "c.csv").unlink()
     place.drop(DAY, "b.csv", b"ones")
-    assert fingerprint(place.landing, things, DAY) not in {first, second}
+    assert place.folder.fingerprint(things, DAY) not in {first, second}
     place.path(DAY, "b.csv").unlink()
     place.drop(DAY, "b.jsonl", b"one")
-    assert fingerprint(place.landing, things, DAY) != first
+    assert place.folder.fingerprint(things, DAY) != first
 
 
 def test_a_file_that_cannot_be_read_stops_no_other_day(place, things) -> None:
     place.path(DAY, "a.csv").symlink_to("/proc/self/mem")  # whose first byte nobody can read
-    found = fingerprint(place.landing, things, DAY)
+    found = place.folder.fingerprint(things, DAY)
     assert found
     place.path(DAY, "a.csv").unlink()
     place.drop(DAY, "a.csv", b"x")
-    assert fingerprint(place.landing, things, DAY) != found
+    assert place.folder.fingerprint(things, DAY) != found
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"day_of": "nothing"}, {"day_of": "amount"}, {"unique": "nothing"}, {"naive_is_utc": ("amount",)},
+        {"partition_of": "nothing"}, {"partition_of": "amount"}, {"unique": "nothing"}, {"naive_is_utc": ("amount",)},
         {"columns": {"day": RawColumn(kind="date")}}, {"columns": {"a b": RawColumn(kind="text")}},
         {"name": "A b"},
         {"misspelt": 1},
     ],
 )  # fmt: skip
 def test_a_wrong_declaration_is_refused(things, wrong: dict) -> None:
-    content = {name: getattr(things, name) for name in ("name", "columns", "day_of", "unique", "row_schema")}
+    content = {
+        name: getattr(things, name) for name in ("name", "columns", "partition_of", "unique", "row_schema")
+    }
     with pytest.raises(ValidationError):
         RawSource(**(content | wrong))
 
 
 def test_days_without_files_load_no_rows_and_create_the_table(place, things) -> None:
     loads = place.load("2020-01-02", "2020-01-01")
-    assert [(load.day.day, load.rows, load.files) for load in loads] == [(1, 0, 0), (2, 0, 0)]
+    assert [(load.partition, load.rows, load.files) for load in loads] == [
+        ("2020-01-01", 0, 0),
+        ("2020-01-02", 0, 0),
+    ]
     assert loads[0].version == loads[1].version
     assert set(place.warehouse.columns("raw.things")) == {"id", "seen", "amount", "note", "day"}
     assert place.warehouse.columns("raw.quarantine")

@@ -16,8 +16,8 @@ BAD_CSV = {
     "b,2020-02-30T00:00:00Z,1,": "seen is not a timestamp",
     "b,9999-12-31T23:59:59-01:00,1,": "seen is not a timestamp",
     "b,29.02.2020 10:00+00:00,1,": "seen is not a timestamp",
-    "b,2020-03-01T00:00:00Z,1,": "seen is not on the folder's day 2020-02-29: 2020-03-01 00:00:00+00:00",
-    "b,2020-02-29T00:00:00+01:00,1,": "seen is not on the folder's day 2020-02-29: 2020-02-28 23:00:00+00:00",
+    "b,2020-03-01T00:00:00Z,1,": "seen is not in the folder's day 2020-02-29: 2020-03-01 00:00:00+00:00",
+    "b,2020-02-29T00:00:00+01:00,1,": "seen is not in the folder's day 2020-02-29: 2020-02-28 23:00:00+00:00",
     "b,2020-02-29T00:00:00Z,,": "amount is missing",
     "b,2020-02-29T00:00:00Z,ten,": "amount is not a number",
     "b,2020-02-29T00:00:00Z,1_000,": "amount is not a number",
@@ -136,7 +136,7 @@ def test_loading_again_replaces_the_day_in_both_tables(place, things) -> None:
     place.path(DAY, "a.csv").write_text(HEADER + f"new,{DAY}T00:00:00Z,2,\n")
     assert place.load(DAY)[0].version != first.version
     assert place.rows() == [NEXT, "new"]
-    assert place.quarantine("source, CAST(day AS VARCHAR)") == [
+    assert place.quarantine("source, partition") == [
         ("others", DAY),
         *[(s, NEXT) for s in ("others", "things")],
     ]

@@ -2,14 +2,13 @@
 
 import gzip
 import io
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from ml_platform.errors import DataError, SchemaMismatchError, UnreadableFileError
-from ml_platform.ingestion.landing import landing_files
 from ml_platform.ingestion.readers import check_columns, read_rows
 
 DAY, NEXT = "2020-01-01", "2020-01-02"
@@ -96,7 +95,7 @@ def test_an_unreadable_file_is_refused(place, things, name: str) -> None:
 
 def read(place, things, name: str, content: str | bytes) -> None:
     place.drop(DAY, name, content)
-    (file,) = landing_files(place.landing, things, [date.fromisoformat(DAY)])
+    (file,) = place.folder.files(things, [DAY])
     check_columns(file, things)
     for _ in read_rows(file, things):
         pass
@@ -139,4 +138,4 @@ def test_a_header_alone_is_a_file_without_rows(place) -> None:
     types = {"id": pa.string(), "seen": pa.timestamp("us", "UTC"), "amount": pa.float64()}
     place.drop(DAY, "b.parquet", parquet(**{name: pa.array([], kind) for name, kind in types.items()}))
     (load,) = place.load(DAY)
-    assert (load.day, load.rows, load.files) == (date(2020, 1, 1), 0, 2)
+    assert (load.partition, load.rows, load.files) == (DAY, 0, 2)

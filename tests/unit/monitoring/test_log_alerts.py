@@ -1,12 +1,10 @@
 import json
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from ml_platform.errors import StoreUnavailableError
 from ml_platform.monitoring.alerts.base import Alert
 from ml_platform.monitoring.alerts.log import LogAlerts
 
@@ -38,18 +36,3 @@ def test_an_alert_is_a_line_and_a_log_entry(tmp_path: Path, caplog: pytest.LogCa
     }
     assert [r.levelname for r in caplog.records] == ["ERROR", "WARNING"]
     assert "team:fraud" in caplog.text
-
-
-def test_alerts_sent_at_once_do_not_mix(tmp_path: Path) -> None:
-    path = tmp_path / "alerts.jsonl"
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: LogAlerts(path).send(Alert("a", "o", str(n), "x" * 5000)), range(50)))
-    assert {json.loads(line)["title"] for line in path.read_text().splitlines()} == {
-        str(n) for n in range(50)
-    }
-
-
-def test_an_alert_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StoreUnavailableError, match="card_fraud/model"):
-        LogAlerts(tmp_path / "file" / "alerts.jsonl").send(ALERT)

@@ -4,7 +4,7 @@ from typing import Any
 
 from ml_platform.ingestion.source import RawColumn, RawSource
 
-__all__ = ["CUSTOMERS", "FRAUD_REPORTS", "PAYMENTS", "SOURCES", "TERMINALS"]
+__all__ = ["CUSTOMERS", "FRAUD_REPORTS", "PAYMENTS", "TERMINALS"]
 
 
 MOST = 1e15
@@ -63,7 +63,7 @@ PAYMENTS = RawSource(
         "terminal_id": RawColumn(kind="identifier", description="Where it was used."),
         "amount": RawColumn(kind="number", description="In the bank's currency; 0 or more."),
     },
-    day_of="occurred_at",
+    partition_of="occurred_at",
     unique="payment_id",
     row_schema=payment_rules,
     required=True,
@@ -75,7 +75,7 @@ CUSTOMERS = RawSource(
     description="New and changed customers, on the day on which they became known.",
     columns={"customer_id": RawColumn(kind="identifier", description="Identifies the customer."), **_PLACE},
     unique="customer_id",
-    unique_within="day",
+    unique_within="partition",
     row_schema=place_rules,
 )
 
@@ -85,7 +85,7 @@ TERMINALS = RawSource(
     description="New and changed terminals, on the day on which they became known.",
     columns={"terminal_id": RawColumn(kind="identifier", description="Identifies the terminal."), **_PLACE},
     unique="terminal_id",
-    unique_within="day",
+    unique_within="partition",
     row_schema=place_rules,
 )
 
@@ -98,9 +98,7 @@ FRAUD_REPORTS = RawSource(
         "payment_id": RawColumn(kind="identifier", description="The payment that was fraudulent."),
         "reported_at": RawColumn(kind="timestamp", description="When the bank learned of the fraud."),
     },
-    day_of="reported_at",
+    partition_of="reported_at",
     unique="payment_id",
     max_duplicate_share=1.0,
 )
-
-SOURCES = (PAYMENTS, CUSTOMERS, TERMINALS, FRAUD_REPORTS)

@@ -1,1 +1,0 @@
-"""Raw data: what is read from the landing folder."""
