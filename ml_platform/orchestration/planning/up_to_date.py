@@ -14,7 +14,7 @@ from dagster import DagsterEventType
 
 from ml_platform.orchestration.local.home import PROCESS_TAG, process_tag
 from ml_platform.orchestration.planning.calendars import Calendar, Calendars, range_tags
-from ml_platform.orchestration.planning.collecting import Collector, Done, Failure
+from ml_platform.orchestration.planning.collecting import Collector, Done, Failure, Made
 from ml_platform.orchestration.planning.ledger import Ledger, Partition
 from ml_platform.orchestration.planning.nodes import Node, nodes_of
 from ml_platform.orchestration.planning.staleness import Staleness
@@ -33,7 +33,8 @@ class Report:
     """The result of an update.
 
     ``failed`` says what each asset raised, a line for each partition that could not be read; ``stopped`` is why nothing
-    more was tried, and empty otherwise; ``new`` are the partitions that landed, by calendar.
+    more was tried, and empty otherwise; ``new`` are the partitions that landed, by calendar; ``made`` is what was
+    materialised of each asset.
     """
 
     steps: list[Done] = field(default_factory=list)
@@ -42,6 +43,7 @@ class Report:
     waiting: dict[dg.AssetKey, str] = field(default_factory=dict)
     new: dict[str, list[str]] = field(default_factory=dict)
     run_ids: list[str] = field(default_factory=list)
+    made: dict[dg.AssetKey, Made] = field(default_factory=dict)
     stopped: str = ""
     tried: Counter[Batch] = field(default_factory=Counter)
 
@@ -199,6 +201,8 @@ class Updater:
         )
         report.run_ids.append(run_id)
         report.steps += collect.steps
+        for key, made in collect.materialized.items():
+            report.made.setdefault(key, Made()).join(made)
         report.checks += collect.checks
         told: set[str] = set()
         for key in sorted(batch.keys - collect.made):
