@@ -105,6 +105,7 @@ def measure(
         with storage.index_connection() as connection:
             return len(connection.execute(sqlalchemy.text(LATEST_SQL)).fetchall())
 
+    update_of(definitions, instance, days)  # it ends each update with a summary of what is known
     sensor.tick()  # the first has no cursor, and warms imports and caches
     sensor.tick()
     seconds = {

@@ -23,13 +23,15 @@ from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.dagster_run import DagsterRun, DagsterRunStatus
 
 from benchmarks.bookkeeping_library import (
+    DAY,
     OUTSIDE,
     READS,
     Fact,
     automation_sensor,
+    calendar_of,
     facts_of,
     metadata_of,
-    partitions_of,
+    open_instance,
     prepare_home,
     when_missing,
     when_stale,
@@ -51,19 +53,24 @@ def use_case_assets(name: str) -> list[dg.AssetsDefinition]:
     raw, staging, features, daily = (
         dg.AssetKey([schema, name]) for schema in ("raw", "staging", "features", "daily")
     )
+    calendar = calendar_of(name)
     partitioned: dict[str, Any] = {
-        "partitions_def": partitions_of(name),
+        "partitions_def": calendar.partitions,
         "backfill_policy": dg.BackfillPolicy.single_run(),
     }
 
-    def spec(key: dg.AssetKey, reads: Mapping[dg.AssetKey, int | str]) -> dg.AssetSpec:
+    def spec(key: dg.AssetKey, reads: Mapping[dg.AssetKey, float | str]) -> dg.AssetSpec:
         rules = {dep.to_user_string(): rule for dep, rule in reads.items()}
         return dg.AssetSpec(
-            key, deps=[*reads], metadata={READS: rules}, code_version="1", automation_condition=when_stale()
+            key,
+            deps=[*reads],
+            metadata={READS: rules, **calendar.metadata},
+            code_version="1",
+            automation_condition=when_stale(),
         )
 
     @dg.multi_asset(
-        specs=[spec(staging, {raw: 0}), spec(features, {staging: 37}), spec(daily, {features: 0})],
+        specs=[spec(staging, {raw: 0}), spec(features, {staging: 37 * DAY}), spec(daily, {features: 0})],
         name=f"{name}_dbt",
         can_subset=True,
         **partitioned,
@@ -74,7 +81,7 @@ def use_case_assets(name: str) -> list[dg.AssetsDefinition]:
 
     def asset(
         key: dg.AssetKey,
-        reads: Mapping[dg.AssetKey, int | str],
+        reads: Mapping[dg.AssetKey, float | str],
         condition: dg.AutomationCondition[dg.AssetKey] | None,
         metadata: Mapping[str, Any] | None = None,
         **more: Any,  # noqa: ANN401 (the decorator's)
@@ -85,7 +92,7 @@ def use_case_assets(name: str) -> list[dg.AssetsDefinition]:
             key=key,
             deps=[*reads],
             code_version="1",
-            metadata={READS: rules, **(metadata or {})},
+            metadata={READS: rules, **(metadata or {}), **(calendar.metadata if "partitions_def" in more else {})},
             automation_condition=condition,
             check_specs=[dg.AssetCheckSpec("sane", asset=key, blocking=True)],
             **more,
@@ -95,7 +102,7 @@ def use_case_assets(name: str) -> list[dg.AssetsDefinition]:
 
         return compute
 
-    predictions_read: dict[dg.AssetKey, int | str] = {features: 0, daily: 37, keys["champion"]: "order"}
+    predictions_read: dict[dg.AssetKey, float | str] = {features: 0, daily: 37 * DAY, keys["champion"]: "order"}
     return [
         asset(raw, {}, None, {OUTSIDE: "files"}, **partitioned),
         models,
@@ -217,9 +224,7 @@ def _entry(
 @contextmanager
 def sqlite(folder: Path, name: str) -> Iterator[dg.DagsterInstance]:
     """The instance that the project makes in its home."""
-    home = prepare_home(Settings(home=folder / name))
-    os.environ["DAGSTER_HOME"] = str(home)
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with open_instance(Settings(home=folder / name)) as instance:
         yield instance
 
 

@@ -4,32 +4,35 @@ Whoever changes that changes these few functions, and the benchmark stays as it 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
-from ml_platform.orchestration.calendar import DAYS, calendar
-from ml_platform.orchestration.conditions import when_missing, when_stale
-from ml_platform.orchestration.home import prepare_home
-from ml_platform.orchestration.ledger import INPUTS, VERSION, Built, Ledger
-from ml_platform.orchestration.nodes import OUTSIDE, READS, Node, nodes_of
+from ml_platform.cadence import Cadence
+from ml_platform.orchestration.local.home import open_instance, prepare_home
+from ml_platform.orchestration.planning.calendars import Calendar, Calendars
+from ml_platform.orchestration.planning.conditions import when_missing, when_stale
+from ml_platform.orchestration.planning.ledger import INPUTS, VERSION, Ledger
+from ml_platform.orchestration.planning.nodes import DAY, OUTSIDE, READS, Node, nodes_of
+from ml_platform.orchestration.planning.staleness import Staleness, digest
+from ml_platform.orchestration.planning.state import asset_states
+from ml_platform.orchestration.planning.up_to_date import Updater
 from ml_platform.orchestration.platform import Platform
-from ml_platform.orchestration.staleness import Staleness, digest
-from ml_platform.orchestration.state import asset_states
-from ml_platform.orchestration.up_to_date import Updater
 from ml_platform.settings import Settings
 from sensors.automation import automation_sensor
 
 __all__ = [
+    "DAY",
     "OUTSIDE",
     "READS",
     "Book",
     "Fact",
     "automation_sensor",
+    "calendar_of",
     "facts_of",
     "metadata_of",
-    "partitions_of",
+    "open_instance",
     "prepare_home",
     "status_of",
     "update_of",
@@ -41,9 +44,9 @@ Fact = tuple[dg.AssetKey, str | None, str, str]
 """An asset, a day of it (None: it has none), the version of its content, the digest of its inputs."""
 
 
-def partitions_of(use_case: str) -> dg.DynamicPartitionsDefinition:  # noqa: ARG001 (today all share one calendar)
+def calendar_of(use_case: str) -> Calendar:
     """The calendar of a use case's daily assets."""
-    return DAYS
+    return Calendar(use_case, Cadence.DAILY)
 
 
 def landed(day: str) -> str:
@@ -64,21 +67,16 @@ def nodes(definitions: dg.Definitions) -> dict[dg.AssetKey, Node]:
 
 def facts_of(definitions: dg.Definitions, days: Sequence[str]) -> Iterator[Fact]:
     """The facts of a graph of which nothing is stale, upstream first."""
-    made: dict[dg.AssetKey, dict[str | None, Built]] = {}
-
-    class Draft(Ledger):
-        def latest(self, key: dg.AssetKey) -> Mapping[str | None, Built]:
-            return made[key]
-
     graph = nodes(definitions)
     with dg.DagsterInstance.ephemeral() as nowhere:
-        state = Staleness(graph, Draft(nowhere), days)
+        state = Staleness(graph, Ledger.of(nowhere), Calendars(nowhere))
         for key in definitions.resolve_asset_graph().toposorted_asset_keys:
-            made[key] = {}
-            for day in days if graph[key].daily else [None]:
-                version, inputs = digest("content", key.to_user_string(), day), state.inputs(key, day)
-                made[key][day] = Built(version, inputs, 0.0, "", {})
-                yield key, day, version, inputs
+            partitions: list[str | None] = [*days] if graph[key].calendar else [None]
+            versions = {one: digest("content", key.to_user_string(), one) for one in partitions}
+            inputs = {one: state.inputs(key, one) for one in partitions}
+            state.note(key, versions)
+            for one in partitions:
+                yield key, one, versions[one], inputs[one]
 
 
 def metadata_of(fact: Fact) -> Mapping[str, Any]:
@@ -95,15 +93,14 @@ class Book:
 
     def __init__(self, definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
         self._nodes, self._instance = nodes(definitions), instance
-        self._ledger = Ledger(instance)
 
     def warm(self) -> int:
         """How much is stale."""
-        return len(Staleness(self._nodes, self._ledger, calendar(self._instance)).stale)
+        return len(Staleness(self._nodes, Ledger.of(self._instance), Calendars(self._instance)).stale)
 
     def cold(self) -> int:
-        """How much is stale, by facts that are read anew."""
-        self._ledger = Ledger(self._instance)
+        """How much is stale, by facts that are read anew, as a new process reads them."""
+        Ledger.forget()
         return self.warm()
 
 
@@ -118,11 +115,14 @@ class Composed(Platform):
 
 def status_of(definitions: dg.Definitions, instance: dg.DagsterInstance) -> int:
     """What `ml-platform status` computes; the number of stale assets."""
-    platform = Composed(Settings(), [], [], {}, lambda: definitions)
+    Ledger.forget()  # the command is a process of its own
+    platform = Composed(Settings(), [], [], lambda: definitions)
     return sum(bool(state.stale) for state in asset_states(platform, instance, datetime.now(UTC)))
 
 
 def update_of(definitions: dg.Definitions, instance: dg.DagsterInstance, days: Sequence[str]) -> int:
     """What `ml-platform run` does when there is nothing to do; the number of runs."""
+    Ledger.forget()  # the command is a process of its own
     updater = Updater(definitions, instance, externals_of(definitions))
-    return len(updater.update(date.fromisoformat(day) for day in days).run_ids)
+    calendars = {node.calendar for node in updater.nodes.values() if node.calendar is not None}
+    return len(updater.update({calendar: days for calendar in calendars}).run_ids)

@@ -6,10 +6,11 @@ come, and a new key shows in running pages. Keys are only ever added. Dagster ke
 were added, which is what a range of one run follows; windows follow time.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import dagster as dg
@@ -97,6 +98,7 @@ class Calendars:
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self._instance = instance
         self._keys: dict[str, list[str]] = {}
+        self._sorted: dict[str, list[str]] = {}
 
     def order(self, calendar: Calendar) -> list[str]:
         """Keys in Dagster's own order."""
@@ -106,7 +108,14 @@ class Calendars:
 
     def keys(self, calendar: Calendar) -> list[str]:
         """Keys by time: the text of keys of one cadence sorts like their times."""
-        return sorted(self.order(calendar))
+        if calendar.name not in self._sorted:
+            self._sorted[calendar.name] = sorted(self.order(calendar))
+        return self._sorted[calendar.name]
+
+    @lru_cache(maxsize=1000)  # noqa: B019 (it lives as long as one look at an instance)
+    def digest(self, calendar: Calendar) -> str:
+        """All keys as one text: it changes when one is added."""
+        return hashlib.sha256("\n".join(self.keys(calendar)).encode()).hexdigest()
 
     def as_of(self, calendar: Calendar) -> datetime:
         """End of the data (UTC): of the calendar's last partition, or of that which it is derived from.
@@ -116,9 +125,9 @@ class Calendars:
         """
         if calendar.of is not None:
             return self.as_of(calendar.of)
-        if not self.order(calendar):
+        if not self.keys(calendar):
             raise NotFoundError(f"nothing of {calendar.name} has landed yet; bring data and run again")
-        return calendar.cadence.end(max(self.order(calendar)))
+        return calendar.cadence.end(self.keys(calendar)[-1])
 
     def extend(self, calendar: Calendar, keys: Iterable[str]) -> list[str]:
         """Add the keys that a calendar lacks, and return them, in order."""
@@ -126,6 +135,8 @@ class Calendars:
         if new:
             self._instance.add_dynamic_partitions(calendar.name, new)
             del self._keys[calendar.name]
+            self._sorted.pop(calendar.name, None)
+            self.digest.cache_clear()
         return new
 
     def follow(self, calendars: Iterable[Calendar]) -> None:

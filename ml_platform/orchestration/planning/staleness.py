@@ -103,7 +103,7 @@ class Staleness:
         keys = self._calendars.keys(node.calendar)
         if node.starts_with is None:
             return list(keys)
-        if self.built(node.starts_with).get(None) is None:
+        if not self._ledger.count(node.starts_with):
             return []
         first = str(self._ledger.metadata(node.starts_with).get("first_day", ""))
         made, start = self.built(node.key), node.calendar.cadence.start
@@ -119,12 +119,34 @@ class Staleness:
         result: dict[dg.AssetKey, frozenset[Partition]] = {}
         for key in in_order(self._nodes):
             node = self._nodes[key]
+            circumstances = self._circumstances(node, result)
+            if circumstances and self._ledger.was_clean(key, circumstances):
+                continue
             found = frozenset(p for p in self.wanted(node) if self._is_stale(node, p, result))
             if found:
                 result[key] = found
                 if node.calendar is not None:
                     self._spans[key] = Spans(node.calendar, [p for p in found if p is not None])
+            elif circumstances:
+                self._ledger.note_clean(key, circumstances)
         return result
+
+    def _circumstances(self, node: Node, stale: Mapping[dg.AssetKey, frozenset[Partition]]) -> str:
+        """All that the judgement of an asset depends on, as one text; empty when something in this process does too.
+
+        So what was found not to be stale is not looked at again, partition by partition, until something changes.
+        """
+        if self._noted or any(dep in stale for dep in node.inputs if dep in node.together):
+            return ""
+        keys = self._calendars.keys(node.calendar) if node.external and node.calendar is not None else []
+        upstream = {*node.inputs, *([node.starts_with] if node.starts_with else [])}
+        return digest(
+            node.code_version,
+            sorted((dep.to_user_string(), rule) for dep, rule in node.inputs.items()),
+            [self._ledger.digest(dep) for dep in sorted({node.key, *upstream})],
+            self._calendars.digest(node.calendar) if node.calendar is not None else "",
+            [node.external(key) for key in keys] if node.external else node.outside,
+        )
 
     @cached_property
     def ready(self) -> dict[dg.AssetKey, frozenset[Partition]]:
@@ -169,7 +191,7 @@ class Staleness:
             stale = self._stale_read(node, upstream, rule, partition)
             if dep in node.together:
                 before |= {one for p in stale for one in self.waits_for(dep, p)}
-            elif stale or not (self.built(dep) or self._is_empty(upstream)):
+            elif stale or not (self._ledger.count(dep) or self._is_empty(upstream)):
                 before.add(dep)
         return frozenset(before)
 

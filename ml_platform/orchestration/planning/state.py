@@ -83,16 +83,15 @@ def asset_states(platform: Platform, instance: dg.DagsterInstance, now: datetime
     for key in graph.toposorted_asset_keys:
         if key not in nodes:
             continue
-        built, newest = ledger.built(key), ledger.newest(key)
+        count, newest = ledger.count(key), ledger.newest(key)
         at = datetime.fromtimestamp(newest, UTC) if newest is not None else None
-        versions = sorted((str(partition), b.version) for partition, b in built.items())
         plain = nodes[key].calendar is None
         states.append(
             AssetState(
                 asset=key.to_user_string(),
-                version=None if not built else versions[0][1] if plain else digest(versions),
+                version=None if not count else ledger.built(key)[None].version if plain else digest(ledger.digest(key)),
                 materialized_at=at.isoformat() if at else None,
-                partitions=None if plain else len(built),
+                partitions=None if plain else count,
                 freshness=freshness_of(graph.get(key).freshness_policy, at, now),
                 checks_passed=sum(c.passed for c in checks.get(key, [])),
                 checks_failed=sorted(c.key.name for c in checks.get(key, []) if not c.passed),

@@ -39,7 +39,7 @@ def sync_now(
         NotFoundError: its relation was never built.
     """
     source = definitions.resolve_asset_graph().get(dg.AssetKey(["online", view])).parent_keys
-    if not any(Ledger.of(instance).built(key) for key in source):
+    if not any(Ledger.of(instance).count(key) for key in source):
         raise NotFoundError(f"there is nothing to sync to {view} yet; run `ml-platform run` first")
     key, collect, run_id = dg.AssetKey(["online", view]), Collector(), str(uuid.uuid4())
 

@@ -142,6 +142,7 @@ class Updater:
                     key: self._waits_for(state, key) for key in state.stale if key not in report.failed
                 }
                 report.waiting = {key: reason for key, reason in waiting.items() if reason}
+                self.ledger.summarise()
                 return report
             wave = first_of(wave, state, self.nodes)
             for batch in batches(wave, state, self.nodes, Calendars(self._instance)):
