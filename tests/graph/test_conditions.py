@@ -75,7 +75,7 @@ class Sensor:
         self.instance.add_dynamic_partitions("days", list(days))
 
     def load(self, name: str, day: str) -> None:
-        self._make([dg.AssetKey(name)], day)
+        self._make([dg.AssetKey(name)], day or None)
 
     def tick(self) -> dict[dg.AssetKey, set[str | None]]:
         """What is asked for; it is made at once."""
@@ -133,3 +133,25 @@ def test_what_failed_is_asked_for_again_when_something_upstream_was_made(sensor:
     assert set(sensor.tick()) == {LEFT, RIGHT}
     assert sensor.tick() == {REPORT: {None}}
     assert sensor.tick() == {}
+
+
+def test_what_failed_and_was_put_right_is_asked_for_when_its_input_changes_again(sensor: Sensor) -> None:
+    sensor.land("2024-01-01")
+    for name in ("raw_left", "raw_right"):
+        sensor.load(name, "2024-01-01")
+    sensor.tick()
+    assert sensor.tick() == {REPORT: {None}}
+    Trouble.here = True
+    sensor.land("2024-01-02")
+    for name in ("raw_left", "raw_right"):
+        sensor.load(name, "2024-01-02")
+    sensor.tick()
+    assert sensor.tick() == {REPORT: {None}}, "it fails"
+    Trouble.here = False
+    sensor.load("report", "")
+    assert [sensor.tick() for _ in range(2)] == [{}, {}], "a person made it"
+    sensor.land("2024-01-03")
+    for name in ("raw_left", "raw_right"):
+        sensor.load(name, "2024-01-03")
+    sensor.tick()
+    assert sensor.tick() == {REPORT: {None}}

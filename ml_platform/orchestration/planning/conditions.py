@@ -18,8 +18,8 @@ __all__ = ["WhenStale", "when_missing", "when_stale"]
 class WhenStale(dg.AutomationCondition[dg.AssetKey]):
     """True for the partitions of an asset that are stale, wait for nothing stale, and fulfil one more condition.
 
-    That one is asked only where something is stale: Dagster's own conditions cost more the more partitions there are,
-    and of almost every asset almost every tick nothing is stale. It runs in the code location
+    That one is asked only of an asset of which something is stale: Dagster's own conditions cost more the more
+    partitions there are, and of almost every asset almost every tick nothing is stale. It runs in the code location
     (`use_user_code_server`), as it reads versions from the event log. All assets of one tick see one state.
     """
 
@@ -48,21 +48,23 @@ class WhenStale(dg.AutomationCondition[dg.AssetKey]):
         self, context: dg.AutomationContext[dg.AssetKey]
     ) -> dg.AutomationResult[dg.AssetKey]:
         """Dagster's entry point."""
-        found = self._state(context).ready_together.get(context.key)
-        if not found:
-            return _Unchanged(context, true_subset=context.get_empty_subset())
+        state = self._state(context)
+        if context.key not in state.stale:
+            return _Skipped(context, true_subset=context.get_empty_subset())
+        rest = await context.for_child_condition(
+            child_condition=self._condition, child_indices=[0], candidate_subset=context.candidate_subset
+        ).evaluate_async()
+        found = state.ready_together.get(context.key, frozenset())
         view = context.asset_graph_view
         partitions = context.asset_graph.get(context.key).partitions_def
-        subset = (
-            view.get_full_subset(key=context.key)
-            if partitions is None
-            else view.get_subset_from_partition_keys(context.key, partitions, {key for key in found if key})
-        )
-        child = await context.for_child_condition(
-            child_condition=self._condition, child_indices=[0], candidate_subset=subset
-        ).evaluate_async()
+        if not found:
+            ready = context.get_empty_subset()
+        elif partitions is None:
+            ready = view.get_full_subset(key=context.key)
+        else:
+            ready = view.get_subset_from_partition_keys(context.key, partitions, {key for key in found if key})
         return dg.AutomationResult(
-            context, true_subset=subset.compute_intersection(child.true_subset), child_results=[child]
+            context, true_subset=ready.compute_intersection(rest.true_subset), child_results=[rest]
         )
 
     @classmethod
@@ -76,8 +78,8 @@ class WhenStale(dg.AutomationCondition[dg.AssetKey]):
         return cls._seen[1]
 
 
-class _Unchanged(dg.AutomationResult[dg.AssetKey]):
-    """Nothing is stale: what the condition remembers stays as it is, which spares making it anew."""
+class _Skipped(dg.AutomationResult[dg.AssetKey]):
+    """As if this tick had not been: conditions that look back go on from the last one that was evaluated."""
 
     def get_new_cursor(self) -> AutomationConditionCursor:
         before: AutomationConditionCursor | None = self._context._cursor  # noqa: SLF001 (there is no other way to it)

@@ -102,17 +102,21 @@ def read_fact(number: int, event: str) -> Built:
     return Built(version[:32], inputs, until, float(entry["timestamp"]), number)
 
 
-def pack(cursor: int, wiped: Mapping[str, float], clean: Mapping[str, str], facts: Mapping[str, Facts]) -> str:
+Place = tuple[int, int]
+"""The last event that was read, and how many there were."""
+
+
+def pack(place: Place, wiped: Mapping[str, float], clean: Mapping[str, str], facts: Mapping[str, Facts]) -> str:
     """A ledger as one text."""
     assets = {asset: one.pack() for asset, one in facts.items()}
-    return json.dumps({"cursor": cursor, "wiped": wiped, "clean": clean, "assets": assets})
+    return json.dumps({"place": place, "wiped": wiped, "clean": clean, "assets": assets})
 
 
-def unpack(text: str) -> tuple[int, dict[str, float], dict[str, str], dict[str, Facts]]:
+def unpack(text: str) -> tuple[Place, dict[str, float], dict[str, str], dict[str, Facts]]:
     """The inverse of :func:`pack`."""
     content = json.loads(text)
     facts = {asset: Facts.unpack(one) for asset, one in content["assets"].items()}
-    return content["cursor"], content["wiped"], content["clean"], facts
+    return tuple(content["place"]), content["wiped"], content["clean"], facts
 
 
 def _hash(partition: Partition, built: Built) -> int:

@@ -37,8 +37,10 @@ __all__ = ["INPUTS", "READ_UNTIL", "VERSION", "Built", "Ledger", "Partition"]
 _SUMMARY = "ml_platform/ledger/2"
 _SUMMARISE_AFTER = 500
 """Events since the summary was written, after which it is written anew: reading them costs about 0.1 s."""
-_OVERLAP = 200
-"""Events read again on a server, where a transaction may commit after one that began later."""
+
+
+_LOG = SqlEventLogStorageTable.c
+_IS_MATERIALISATION = _LOG.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION.value
 
 
 class Ledger:
@@ -50,6 +52,7 @@ class Ledger:
         self._instance = instance
         self._facts: dict[str, Facts] = {}
         self._cursor = 0
+        self._count = 0
         self._unsummarised = 0
         self._changed = False
         self._wiped: dict[str, float] = {}
@@ -77,6 +80,8 @@ class Ledger:
         with self._lock:
             if not self._cursor:
                 self._recall()
+            if self._cursor and self._counted() != self._count:
+                self._facts, self._cursor, self._count, self._clean = {}, 0, 0, {}
             for asset, at in self._wipes():
                 if self._wiped.get(asset, 0.0) < at:
                     self._wiped[asset] = at
@@ -85,7 +90,7 @@ class Ledger:
             for asset, partition, built in self._events():
                 if built.timestamp > self._wiped.get(asset, 0.0):
                     new[asset][partition] = built
-                self._cursor = max(self._cursor, built.number)
+                self._cursor, self._count = built.number, self._count + 1
             for asset, made in new.items():
                 self._facts[asset] = self._of(asset).joined(made)
             self._unsummarised += sum(map(len, new.values()))
@@ -140,7 +145,7 @@ class Ledger:
         with self._lock:
             if not self._changed:
                 return
-            text = pack(self._cursor, self._wiped, self._clean, self._facts)
+            text = pack((self._cursor, self._count), self._wiped, self._clean, self._facts)
             self._instance.daemon_cursor_storage.set_cursor_values({_SUMMARY: text})
             self._unsummarised, self._changed = 0, False
 
@@ -151,22 +156,29 @@ class Ledger:
         """Take the summary, if there is one."""
         text = self._instance.daemon_cursor_storage.get_cursor_values({_SUMMARY}).get(_SUMMARY)
         if text is not None:
-            self._cursor, self._wiped, self._clean, self._facts = unpack(text)
+            (self._cursor, self._count), self._wiped, self._clean, self._facts = unpack(text)
 
     def _events(self) -> Iterator[tuple[str, Partition, Built]]:
         """Materialisations after the cursor, oldest first."""
-        table = SqlEventLogStorageTable.c
+        query = (
+            db.select(_LOG.id, _LOG.asset_key, _LOG.partition, _LOG.event)
+            .where(_IS_MATERIALISATION, _LOG.id > self._cursor)
+            .order_by(_LOG.id)
+        )
         with self._storage.index_connection() as connection:
-            again = 0 if connection.dialect.name == "sqlite" else _OVERLAP
-            query = (
-                db.select(table.id, table.asset_key, table.partition, table.event)
-                .where(table.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION.value)
-                .where(table.id > self._cursor - again)
-                .order_by(table.id)
-            )
             rows = connection.execute(query).fetchall()
         for number, asset, partition, event in rows:
             yield str(asset), partition, read_fact(int(number), event)
+
+    def _counted(self) -> int:
+        """Materialisations up to the cursor, as the log has them now.
+
+        Another number than was read tells that a run was deleted, or that a transaction was committed after one that
+        began later, as a server may: what is known is then read anew.
+        """
+        query = db.select(db.func.count()).where(_IS_MATERIALISATION, _LOG.id <= self._cursor)
+        with self._storage.index_connection() as connection:
+            return int(connection.execute(query).scalar() or 0)
 
     def _wipes(self) -> Iterator[tuple[str, float]]:
         table = AssetKeyTable.c
