@@ -14,7 +14,15 @@ from pathlib import Path
 from benchmarks.contestants import LINES, line
 
 HERE = Path(__file__).parent
-HELPERS = {"__init__", "__main__", "contestants", "labelled_payments", "online_data"}
+HELPERS = {
+    "__init__",
+    "__main__",
+    "bookkeeping_instances",
+    "bookkeeping_library",
+    "contestants",
+    "labelled_payments",
+    "online_data",
+}
 
 
 def main() -> int:

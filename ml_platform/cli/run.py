@@ -16,6 +16,7 @@ from ml_platform.cli.progress import RunProgress
 from ml_platform.cli.project import load_platform
 from ml_platform.cli.summary import print_failures, print_summary
 from ml_platform.errors import NotFoundError
+from ml_platform.ingestion.sources import sources_of
 from ml_platform.orchestration.local.home import open_instance
 from ml_platform.orchestration.local.run_lock import run_lock
 from ml_platform.orchestration.planning.retraining import due_datasets
@@ -25,6 +26,9 @@ __all__ = ["run"]
 
 
 def run(
+    use_case: Annotated[
+        str | None, typer.Option("--use-case", help="Only this one, and all that it is made from.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log.")] = False,
 ) -> None:
     """Bring everything that is stale up to date, and say what was done.
@@ -37,10 +41,11 @@ def run(
     _quiet(verbose)
     started = time.monotonic()
     platform = load_platform()
-    days = platform.landing_days()
-    if not days:
+    chosen = [platform.use_case(use_case)] if use_case else list(platform.use_cases)
+    sources = sources_of(chosen)
+    if not any(platform.landed(sources).values()):
         raise NotFoundError(
-            f"{platform.settings.landing_path} holds no days of data; "
+            f"{platform.settings.landing_path} holds no data of {', '.join(source.name for source in sources)}; "
             "drop files there as docs/landing.md says, or run `ml-platform simulate`"
         )
     lock = platform.settings.root / "run.lock"
@@ -52,12 +57,17 @@ def run(
         platform.backends() as backends,
     ):
         updater = Updater(
-            platform.definitions, instance, platform.externals, progress, "INFO" if verbose else "CRITICAL"
+            platform.definitions,
+            instance,
+            platform.externals,
+            progress,
+            selection=platform.selection(use_case) if use_case else None,
+            log_level="INFO" if verbose else "CRITICAL",
         )
         notes: list[str] = []
         report = updater.update(
-            platform.landing_days(),
-            lambda _: due_datasets(platform.use_cases, instance, backends.warehouse, notes.append),
+            platform.landed(sources),
+            lambda _: due_datasets(chosen, instance, backends.warehouse, notes.append),
         )
     seconds = time.monotonic() - started
     print_failures(console, report)

@@ -23,7 +23,7 @@ def status(
 ) -> None:
     """Show each asset: version, last materialisation, freshness, checks, and whether it is stale.
 
-    With --json, "assets" lists of each: asset, version, materialized_at (null: never), days (null: it has none),
+    With --json, "assets" lists of each: asset, version, materialized_at (null: never), partitions (null: it has none),
     freshness, checks_passed (a number), checks_failed (their names), and stale (why; empty: up to date).
 
     Example: ml-platform status --json
@@ -34,7 +34,7 @@ def status(
     if as_json:
         print(json.dumps({"assets": [asdict(state) for state in states]}, indent=2))  # noqa: T201 (for scripts: no markup)
         return
-    columns = ("asset", "version", "days", "made (UTC)", "fresh", "checks")
+    columns = ("asset", "version", "parts", "made (UTC)", "fresh", "checks")
     table = Table(*(Column(name, no_wrap=True) for name in columns), "state", box=None, pad_edge=False)
     for state in states:
         table.add_row(*_row(state))
@@ -50,7 +50,7 @@ def _row(state: AssetState) -> tuple[str, ...]:
     return (
         state.asset,
         (state.version or "-")[:8],
-        "" if state.days is None else str(state.days),
+        "" if state.partitions is None else str(state.partitions),
         (state.materialized_at or "     never")[5:16].replace("T", " "),
         f"[{_COLOURS.get(state.freshness, 'dim')}]{state.freshness}[/]",
         f"[green]{state.checks_passed} ✓[/]{failed}",

@@ -8,12 +8,13 @@ import dagster as dg
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from ml_platform.orchestration.planning.ledger import Built
 from ml_platform.orchestration.planning.up_to_date import Report, Updater
 from ml_platform.orchestration.platform import Platform
-from ml_platform.use_case import UseCase
+from ml_platform.use_case import BatchPrediction, FeatureView, Model, UseCase
 
 __all__ = ["print_failures", "print_summary"]
+
+_MOST_METRICS = 10
 
 
 def print_failures(console: Console, report: Report) -> None:
@@ -52,7 +53,7 @@ def print_summary(
     notes: Sequence[str],
     seconds: float,
 ) -> None:
-    """Print the state of every use case, and what this update did."""
+    """Print the state of every use case that was updated, and what this update did."""
     if not report.steps:
         state = (
             "Not everything is up to date, but nothing can be done"
@@ -61,7 +62,11 @@ def print_summary(
         )
         console.print(f"\n{state}: nothing was loaded, exported, trained, predicted or synced.")
     for use_case in platform.use_cases:
-        _use_case(console, use_case, updater, report)
+        lines = list(_use_case(use_case, updater, report))
+        if lines:
+            console.rule(f"[bold]{use_case.name}", align="left")
+            for line in lines:
+                console.print(line, highlight=False)
     for note in notes:
         console.print(note, highlight=False)
     passed = Counter(check.passed for check in report.checks)
@@ -72,40 +77,38 @@ def print_summary(
     console.print(
         "\nnext        [bold]make ui[/]                      the graph, its checks and plots, on http://127.0.0.1:3000\n"
         "            [bold]ml-platform status[/]           every asset, how fresh it is\n"
-        "            [bold]ml-platform run[/]              a new day, once it has landed (the simulated bank's:\n"
+        "            [bold]ml-platform run[/]              what landed since (the simulated bank's:\n"
         "                                         [bold]ml-platform simulate --days 1[/])\n"
         f"            state lives in {home}; ml-platform is in .venv/bin",
         highlight=False,
     )
 
 
-def _use_case(console: Console, use_case: UseCase, updater: Updater, report: Report) -> None:
-    console.rule(f"[bold]{use_case.name}", align="left")
-    for show in (_dataset, _model, _champion, _daily, _online):
-        for line in show(use_case, updater, report):
-            console.print(line, highlight=False)
+def _use_case(use_case: UseCase, updater: Updater, report: Report) -> Iterator[RenderableType]:
+    if dg.AssetKey([use_case.name, "dataset"]) in updater.nodes:
+        yield from _dataset(use_case, updater, report)
+    for model in use_case.models:
+        if dg.AssetKey([use_case.name, model.name]) in updater.nodes:
+            yield from _model(use_case, model, updater, report)
+    for prediction in use_case.batch_predictions:
+        yield from _predictions(use_case, prediction, updater, report)
+    for view in use_case.feature_views:
+        yield from _online(view, updater, report)
 
 
-def _newest(updater: Updater, *path: str) -> Built | None:
+def _facts(updater: Updater, report: Report, *path: str) -> tuple[Mapping[str, Any], bool]:
+    """Metadata of the newest materialisation, and whether this update made it; empty when there is none."""
     key = dg.AssetKey(path)
-    return updater.ledger.latest(key).get(None) if key in updater.nodes else None
-
-
-def _was_made(report: Report, *path: str) -> bool:
-    return any(dg.AssetKey(path) in step.keys for step in report.steps)
+    made = report.made.get(key)
+    return (made.metadata, True) if made else (updater.ledger.metadata(key), False)
 
 
 def _dataset(use_case: UseCase, updater: Updater, report: Report) -> Iterator[RenderableType]:
-    made = _newest(updater, use_case.name, "dataset")
-    if made:
-        facts = made.metadata
-        what = (
-            f"exported {facts['exported']}"
-            if _was_made(report, use_case.name, "dataset")
-            else "not exported again"
-        )
+    facts, now = _facts(updater, report, use_case.name, "dataset")
+    if facts:
+        what = f"exported {facts['exported']}" if now else "not exported again"
         yield (
-            f"data        {made.version[:16]}  {facts['dagster/row_count']:,} rows{_labels(facts)}, "
+            f"data        {facts['version'][:16]}  {facts['dagster/row_count']:,} rows{_labels(facts)}, "
             f"labels as of {facts['as_of'][:10]}  ({what})"
         )
 
@@ -116,63 +119,66 @@ def _labels(facts: Mapping[str, Any]) -> str:
     return f", {facts['labels']:,} labels" if "labels" in facts else ""
 
 
-def _model(use_case: UseCase, updater: Updater, report: Report) -> Iterator[RenderableType]:
-    made = _newest(updater, use_case.name, "model")
-    if made:
-        what = (
-            f"trained {made.metadata['trained']}"
-            if _was_made(report, use_case.name, "model")
-            else "not trained again"
-        )
-        yield f"model       run {made.metadata['run_id'][:12]}  ({what})"
-        yield _metrics(made.metadata)
-    for check in report.checks:
-        if check.asset_key == dg.AssetKey([use_case.name, "model"]) and check.blocking:
-            mark = "[green]✓[/]" if check.passed else "[red]✗[/]"
-            yield f"  {mark} {check.check_name}: {check.description}"
-
-
-def _champion(use_case: UseCase, updater: Updater, report: Report) -> Iterator[RenderableType]:
-    made = _newest(updater, use_case.name, "champion")
-    if made:
+def _model(use_case: UseCase, model: Model, updater: Updater, report: Report) -> Iterator[RenderableType]:
+    facts, now = _facts(updater, report, use_case.name, model.name)
+    if facts:
+        what = f"trained {facts['trained']}" if now else "not trained again"
+        yield f"{model.name:<12}run {facts['run_id'][:12]}, {model.task} by {model.framework}  ({what})"
+        yield from _metrics(facts["evaluation"], model)
+    key = dg.AssetKey([use_case.name, model.name])
+    gate = [check for check in report.checks if check.asset_key == key and check.blocking]
+    if gate:
+        passed = [check.check_name for check in gate if check.passed]
+        yield f"gate        [green]✓[/] {', '.join(passed)}" if passed else "gate"
+        for check in gate:
+            if not check.passed:
+                yield f"            [red]✗[/] {check.check_name}: {check.description}"
+    facts, now = _facts(updater, report, use_case.name, model.name, "champion")
+    if facts:
         what = "unchanged"
-        if _was_made(report, use_case.name, "champion"):
-            what = "released now" if made.metadata["promoted"] else "the candidate was not promoted"
-        yield f"champion    {made.metadata['release']}  ({what})"
+        if now:
+            what = "released now" if facts["promoted"] else "the candidate was not promoted"
+        yield f"champion    {facts['release']}  ({what})"
 
 
-def _daily(use_case: UseCase, updater: Updater, report: Report) -> Iterator[RenderableType]:
+def _predictions(
+    use_case: UseCase, prediction: BatchPrediction, updater: Updater, report: Report
+) -> Iterator[RenderableType]:
+    model = prediction.model.rpartition("/")[2]
     for name, what in (("predictions", "written"), ("prediction_events", "published")):
-        built = updater.ledger.latest(dg.AssetKey([use_case.name, name]))
-        now = [made for made in built.values() if made.run_id in report.run_ids]
-        rows = sum(int(made.metadata.get("dagster/partition_row_count", 0)) for made in now)
-        title = name.removeprefix("prediction_")
-        yield f"{title:<12}{rows:,} {what} for {len(now)} days ({len(built)} days in all)"
+        key = dg.AssetKey([use_case.name, model, name])
+        if key in updater.nodes:
+            calendar, made = updater.nodes[key].calendar, report.made.get(key)
+            noun = f"{calendar.cadence.noun}s" if calendar else "partitions"
+            title = name.removeprefix("prediction_")
+            rows, parts = (made.rows, made.partitions) if made else (0, 0)
+            total = len(updater.ledger.built(key))
+            yield f"{title:<12}{rows:,} {what} for {parts} {noun} ({total} {noun} in all)"
 
 
-def _online(use_case: UseCase, updater: Updater, report: Report) -> Iterator[RenderableType]:
-    for view in use_case.feature_views:
-        made = _newest(updater, "online", view.name)
-        if made and made.run_id in report.run_ids:
-            counts = [
-                f"{made.metadata[f'rows {what}']:,} {what}"
-                for what in ("added", "changed", "deleted", "unchanged")
-            ]
-            yield f"online      {view.name}: {', '.join(counts)}"
-        elif made:
-            yield f"online      {view.name}: {made.metadata['rows']:,} rows, nothing synced"
+def _online(view: FeatureView, updater: Updater, report: Report) -> Iterator[RenderableType]:
+    facts, now = _facts(updater, report, "online", view.name)
+    if facts and now:
+        counts = [f"{facts[f'rows {what}']:,} {what}" for what in ("added", "changed", "deleted", "unchanged")]
+        yield f"online      {view.name}: {', '.join(counts)}"
+    elif facts:
+        yield f"online      {view.name}: {facts['rows']:,} rows, nothing synced"
 
 
-def _metrics(metadata: Mapping[str, Any]) -> Table:
-    found = metadata["evaluation"]
+def _metrics(found: Mapping[str, Any], model: Model) -> Iterator[RenderableType]:
+    """The metrics that the gate and the use case name, and the first few of the task's."""
     metrics, baselines, spread = found["metrics"], found["baselines"], found["spread over folds"]
+    wanted = dict.fromkeys([*model.gate.limits, *(metric.name for metric in model.metrics), *list(metrics)[:5]])
+    shown = [name for name in metrics if name in wanted][:_MOST_METRICS]
     table = Table("", "model", "± folds", *baselines, box=None, padding=(0, 2), pad_edge=False)
-    for name, value in metrics.items():
-        cells = [f"{figures[name]:.3f}" if name in figures else "" for figures in baselines.values()]
+    for name in shown:
+        cells = [f"{figures[name]:.3f}" if figures.get(name) is not None else "" for figures in baselines.values()]
         table.add_row(
-            f"  {name}", f"{value:.3f}", f"{spread[name]['std']:.3f}" if name in spread else "", *cells
+            f"  {name}", f"{metrics[name]:.3f}", f"{spread[name]['std']:.3f}" if name in spread else "", *cells
         )
-    return table
+    yield table
+    if len(metrics) > len(shown):
+        yield f"  and {len(metrics) - len(shown)} more on the page of {model.name}"
 
 
 def _times(console: Console, report: Report, seconds: float) -> None:

@@ -1,20 +1,19 @@
 """A composed project, as the command line and the sensors see it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 
 import dagster as dg
 
 from ml_platform.backends import Backends, backends_for
-from ml_platform.cadence import Cadence
 from ml_platform.errors import NotFoundError
 from ml_platform.features.views.usage import synced_views
 from ml_platform.ingestion.landing import LandingFolder
 from ml_platform.ingestion.source import RawSource
-from ml_platform.orchestration.assets.raw import fingerprints
+from ml_platform.orchestration.assets.raw import calendar_of, fingerprints
+from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.settings import Settings
 from ml_platform.use_case import FeatureView, UseCase
 
@@ -47,10 +46,18 @@ class Platform:
         """What the raw assets read outside the graph."""
         return fingerprints(self.sources, self._landing)
 
-    def landing_days(self) -> list[date]:
-        """The days that the landing folder holds."""
-        daily = [source for source in self.sources if source.cadence is Cadence.DAILY]
-        return sorted({date.fromisoformat(key) for s in daily for key in self._landing.partitions(s)})
+    def landed(self, sources: Iterable[RawSource] | None = None) -> dict[Calendar, list[str]]:
+        """The partitions that the landing folder holds, by the calendars of their sources (None: of all)."""
+        chosen = self.sources if sources is None else sources
+        return {calendar_of(source): self._landing.partitions(source) for source in chosen}
+
+    def selection(self, use_case: str) -> frozenset[dg.AssetKey]:
+        """The assets of a use case, and all that they are made from."""
+        graph, declared = self.definitions.resolve_asset_graph(), self.use_case(use_case)
+        own = dg.AssetSelection.groups(declared.name)
+        views = dg.AssetSelection.assets(*[["online", view.name] for view in declared.feature_views])
+        raw = dg.AssetSelection.assets(*[source.relation.split(".") for source in declared.sources])
+        return frozenset((own | views | raw).upstream().resolve(graph))
 
     @cached_property
     def _landing(self) -> LandingFolder:

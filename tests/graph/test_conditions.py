@@ -3,17 +3,23 @@
 import dagster as dg
 import pytest
 
-from ml_platform.orchestration.planning.calendar import DAYS
+from ml_platform.cadence import Cadence
+from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.conditions import when_stale
 from ml_platform.orchestration.planning.nodes import OUTSIDE
 from ml_platform.orchestration.planning.recording import Recording
 
-DAILY = {"partitions_def": DAYS, "backfill_policy": dg.BackfillPolicy.single_run(), "code_version": "1"}
+DAYS = Calendar("days", Cadence.DAILY)
+DAILY = {
+    "partitions_def": DAYS.partitions,
+    "backfill_policy": dg.BackfillPolicy.single_run(),
+    "code_version": "1",
+}
 LEFT, RIGHT, REPORT = dg.AssetKey("left"), dg.AssetKey("right"), dg.AssetKey("report")
 
 
 def raw(name: str) -> dg.AssetsDefinition:
-    @dg.asset(name=name, metadata={OUTSIDE: "a folder"}, **DAILY)
+    @dg.asset(name=name, metadata={OUTSIDE: "a folder", **DAYS.metadata}, **DAILY)
     def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         key = context.asset_key
         Recording(context, {key: lambda day: f"file of {day}"}).finish(
@@ -26,17 +32,19 @@ def raw(name: str) -> dg.AssetsDefinition:
 
 @dg.multi_asset(
     specs=[
-        dg.AssetSpec(key, deps=[f"raw_{key.to_user_string()}"], automation_condition=when_stale())
+        dg.AssetSpec(
+            key, deps=[f"raw_{key.to_user_string()}"], automation_condition=when_stale(), metadata=DAYS.metadata
+        )
         for key in (LEFT, RIGHT)
     ],
-    partitions_def=DAYS,
+    partitions_def=DAYS.partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
     can_subset=True,
 )
 def made_together(context: dg.AssetExecutionContext):
     recording = Recording(context)
     for key in sorted(context.selected_asset_keys):
-        recording.finish(key, {day: day for day in recording.days})
+        recording.finish(key, {day: day for day in recording.keys})
         yield dg.MaterializeResult(asset_key=key)
 
 
@@ -49,7 +57,7 @@ def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     if Trouble.here:
         raise ValueError("the report cannot be made")
     recording = Recording(context)
-    recording.finish(REPORT, {None: recording.derived_version(REPORT, None)})
+    recording.finish(REPORT, recording.derived_version(REPORT, None))
     return dg.MaterializeResult()
 
 
@@ -67,7 +75,7 @@ class Sensor:
         self.instance.add_dynamic_partitions("days", list(days))
 
     def load(self, name: str, day: str) -> None:
-        self._make([dg.AssetKey(name)], day)
+        self._make([dg.AssetKey(name)], day or None)
 
     def tick(self) -> dict[dg.AssetKey, set[str | None]]:
         """What is asked for; it is made at once."""
@@ -125,3 +133,25 @@ def test_what_failed_is_asked_for_again_when_something_upstream_was_made(sensor:
     assert set(sensor.tick()) == {LEFT, RIGHT}
     assert sensor.tick() == {REPORT: {None}}
     assert sensor.tick() == {}
+
+
+def test_what_failed_and_was_put_right_is_asked_for_when_its_input_changes_again(sensor: Sensor) -> None:
+    sensor.land("2024-01-01")
+    for name in ("raw_left", "raw_right"):
+        sensor.load(name, "2024-01-01")
+    sensor.tick()
+    assert sensor.tick() == {REPORT: {None}}
+    Trouble.here = True
+    sensor.land("2024-01-02")
+    for name in ("raw_left", "raw_right"):
+        sensor.load(name, "2024-01-02")
+    sensor.tick()
+    assert sensor.tick() == {REPORT: {None}}, "it fails"
+    Trouble.here = False
+    sensor.load("report", "")
+    assert [sensor.tick() for _ in range(2)] == [{}, {}], "a person made it"
+    sensor.land("2024-01-03")
+    for name in ("raw_left", "raw_right"):
+        sensor.load(name, "2024-01-03")
+    sensor.tick()
+    assert sensor.tick() == {REPORT: {None}}

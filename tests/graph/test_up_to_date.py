@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from datetime import date
 
 import dagster as dg
 import pytest
 
+from ml_platform.cadence import Cadence
 from ml_platform.errors import DataError, LockTimeoutError, UnreadableFileError
-from ml_platform.orchestration.local.home import PROCESS_TAG, open_instance
-from ml_platform.orchestration.planning.calendar import DAYS, calendar, extend_calendar
+from ml_platform.orchestration.local.home import PROCESS_TAG, open_instance, process_tag
+from ml_platform.orchestration.planning.calendars import Calendar, Calendars
 from ml_platform.orchestration.planning.nodes import READS
 from ml_platform.orchestration.planning.recording import Recording
 from ml_platform.orchestration.planning.up_to_date import Report, Updater
@@ -18,7 +18,11 @@ from ml_platform.settings import Settings
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 RAW = dg.AssetKey(["raw", "payments"])
 OTHER = dg.AssetKey(["raw", "names"])
-DAILY = {"partitions_def": DAYS, "backfill_policy": dg.BackfillPolicy.single_run(), "code_version": "1"}
+DAYS = Calendar("payments", Cadence.DAILY)
+NAMES = Calendar("names", Cadence.DAILY)
+DAY = 86_400
+SINGLE = {"partitions_def": DAYS.partitions, "backfill_policy": dg.BackfillPolicy.single_run()}
+DAILY = {**SINGLE, "code_version": "1", "metadata": DAYS.metadata}
 
 
 class World:
@@ -47,26 +51,31 @@ class World:
         @dg.asset(key=RAW, check_specs=[dg.AssetCheckSpec("rows", asset=RAW)], **DAILY)
         def raw(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             recording = Recording(context, external)
-            self._read(recording.days)
-            self.built.append(("raw", recording.days))
-            recording.finish(RAW, {day: self.files.get(day, "").upper() for day in recording.days})
+            self._read(recording.keys)
+            self.built.append(("raw", recording.keys))
+            recording.finish(RAW, {day: self.files.get(day, "").upper() for day in recording.keys})
             rows = dg.AssetCheckResult(
                 check_name="rows", passed=not self.bad_rows, severity=self.bad_rows or ERROR
             )
             return dg.MaterializeResult(check_results=[rows])
 
-        @dg.asset(key=OTHER, partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
+        @dg.asset(key=OTHER, partitions_def=DAYS.partitions, backfill_policy=dg.BackfillPolicy.single_run(), metadata=DAYS.metadata)
         def other(context: dg.AssetExecutionContext) -> None:
             recording = Recording(context)
-            recording.finish(OTHER, dict.fromkeys(recording.days, "names"))
+            recording.finish(OTHER, dict.fromkeys(recording.keys, "names"))
 
         @dg.multi_asset(
             specs=[
-                dg.AssetSpec("names", deps=[OTHER], code_version="1"),
-                dg.AssetSpec("staged", deps=[RAW], code_version="1"),
-                dg.AssetSpec("features", deps=["staged"], metadata={READS: {"staged": 1}}, code_version="1"),
+                dg.AssetSpec("names", deps=[OTHER], code_version="1", metadata=DAYS.metadata),
+                dg.AssetSpec("staged", deps=[RAW], code_version="1", metadata=DAYS.metadata),
+                dg.AssetSpec(
+                    "features",
+                    deps=["staged"],
+                    metadata={READS: {"staged": DAY}, **DAYS.metadata},
+                    code_version="1",
+                ),
             ],
-            partitions_def=DAYS,
+            partitions_def=DAYS.partitions,
             backfill_policy=dg.BackfillPolicy.single_run(),
             can_subset=True,
         )
@@ -75,9 +84,9 @@ class World:
             for name in ("names", "staged", "features"):
                 key = dg.AssetKey(name)
                 if key in context.selected_asset_keys:
-                    self.built.append((name, recording.days))
+                    self.built.append((name, recording.keys))
                     recording.finish(
-                        key, {day: recording.derived_version(key, day) for day in recording.days}
+                        key, {day: recording.derived_version(key, day) for day in recording.keys}
                     )
                     yield dg.MaterializeResult(asset_key=key)
 
@@ -91,7 +100,7 @@ class World:
             recording = Recording(context)
             self.built.append(("dataset", []))
             version = recording.derived_version(context.asset_key, None)
-            recording.finish(context.asset_key, version, read_until=recording.calendar[-1])
+            recording.finish(context.asset_key, version, read_until=recording.as_of(DAYS))
             return dg.MaterializeResult(
                 check_results=[dg.AssetCheckResult(check_name="gate", passed=self.gate_passes)]
             )
@@ -105,11 +114,16 @@ class World:
             recording.finish(context.asset_key, recording.version_of(dg.AssetKey("dataset")))
             return dg.MaterializeResult()
 
-        @dg.asset(deps=["features", "model"], metadata={READS: {"model": "order"}}, **DAILY)
+        @dg.asset(
+            deps=["features", "model"],
+            metadata={READS: {"model": "order"}, **DAYS.metadata},
+            code_version="1",
+            **SINGLE,
+        )
         def scores(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             recording = Recording(context)
-            self.built.append(("scores", recording.days))
-            recording.finish(context.asset_key, {day: day for day in recording.days})
+            self.built.append(("scores", recording.keys))
+            recording.finish(context.asset_key, {day: day for day in recording.keys})
             return dg.MaterializeResult()
 
         assets = [raw, other, models, dataset, model, *([scores] if self.scored else [])]
@@ -125,7 +139,7 @@ class World:
         self.built.clear()
         updater = Updater(self.definitions(), instance, {RAW: self.files.get}, on_event)
         also = {dg.AssetKey("dataset"): frozenset({None})} if due else {}
-        return updater.update((date.fromisoformat(day) for day in self.files), lambda _: also)
+        return updater.update({DAYS: self.files}, lambda _: also)
 
 
 @pytest.fixture
@@ -135,8 +149,7 @@ def world() -> World:
 
 
 @pytest.fixture
-def instance(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    monkeypatch.setenv("DAGSTER_HOME", str(settings.dagster_home))
+def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     with open_instance(settings) as opened:
         yield opened
 
@@ -160,7 +173,7 @@ def test_everything_is_built_once_in_order_and_then_nothing(
 def test_a_new_day_builds_that_day_and_not_the_dataset(world: World, instance: dg.DagsterInstance) -> None:
     world.update(instance)
     world.files["2024-01-06"] = "content 6"
-    assert world.update(instance).new_days == ["2024-01-06"]
+    assert world.update(instance).new == {"payments": ["2024-01-06"]}
     assert world.built == [(name, ["2024-01-06"]) for name in ("raw", "names", "staged", "features")]
 
 
@@ -281,14 +294,22 @@ def test_a_candidate_that_is_kept_back_does_not_stop_the_model_that_serves(
     assert scored == {"2024-01-02", "2024-01-03", "2024-01-06"}
 
 
-def test_days_that_arrive_late_take_their_place_in_the_calendar(instance: dg.DagsterInstance) -> None:
-    extend_calendar(instance, [date(2024, 1, 3), date(2024, 1, 5)])
-    assert extend_calendar(instance, [date(2024, 1, 4)]) == ["2024-01-04"]
-    assert (
-        list(instance.get_dynamic_partitions("days"))
-        == calendar(instance)
-        == ["2024-01-03", "2024-01-04", "2024-01-05"]
-    )
+def test_a_day_that_arrives_late_is_built_with_those_that_read_it(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    late = world.files.pop("2024-01-03")
+    assert world.update(instance).ok
+    world.files["2024-01-03"] = late
+    assert world.update(instance).ok
+    assert Calendars(instance).order(DAYS)[-1] == "2024-01-03", "keys are only ever added"
+    assert Calendars(instance).keys(DAYS) == sorted(world.files)
+    built = [(name, sorted(days)) for name, days in world.built if name in ("raw", "features")]
+    assert built == [("raw", ["2024-01-03"]), ("features", ["2024-01-04"]), ("features", ["2024-01-03"])] or built == [
+        ("raw", ["2024-01-03"]),
+        ("features", ["2024-01-03"]),
+        ("features", ["2024-01-04"]),
+    ]
+    assert world.update(instance).steps == []
 
 
 def test_a_run_whose_process_is_gone_is_ended(
@@ -297,9 +318,21 @@ def test_a_run_whose_process_is_gone_is_ended(
     run = instance.create_run_for_job(
         dg.job(name="left")(lambda: None),
         status=dg.DagsterRunStatus.STARTED,
-        tags={PROCESS_TAG: "999999999:1"},
+        tags={PROCESS_TAG: (process_tag() or "").rpartition(":")[0].rpartition(":")[0] + ":999999999:1"},
     )
     with open_instance(settings) as again:
         ended = again.get_run_by_id(run.run_id)
     assert ended is not None
     assert ended.status == dg.DagsterRunStatus.FAILURE
+
+
+def test_a_run_of_another_host_is_left_to_it(settings: Settings, instance: dg.DagsterInstance) -> None:
+    run = instance.create_run_for_job(
+        dg.job(name="elsewhere")(lambda: None),
+        status=dg.DagsterRunStatus.STARTED,
+        tags={PROCESS_TAG: "another-host/boot:1:1"},
+    )
+    with open_instance(settings) as again:
+        left = again.get_run_by_id(run.run_id)
+    assert left is not None
+    assert left.status == dg.DagsterRunStatus.STARTED

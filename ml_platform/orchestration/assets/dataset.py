@@ -9,8 +9,8 @@ from ml_platform.datasets.snapshot import export_snapshot
 from ml_platform.models.tasks.checking import label_tasks
 from ml_platform.orchestration.assets.checks import Checks
 from ml_platform.orchestration.assets.naming import Materialized, asset_key, common, declaration_version
+from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.assets.view_usage import column_descriptions, column_lineage
-from ml_platform.orchestration.planning.calendar import end_of
 from ml_platform.orchestration.planning.conditions import when_missing
 from ml_platform.orchestration.planning.nodes import READS
 from ml_platform.orchestration.planning.recording import Recording
@@ -21,11 +21,15 @@ from ml_platform.warehouse.base import Warehouse
 __all__ = ["dataset_asset"]
 
 
-def dataset_asset(use_case: UseCase) -> dg.AssetsDefinition:
+def dataset_asset(use_case: UseCase, calendar: Calendar) -> dg.AssetsDefinition:
     """``<use_case>/dataset``: exported by the warehouse itself, addressed by its content.
 
-    New days do not make it stale, or every day would train a model: the retraining sensor decides when a new one is
+    New partitions do not make it stale, or each would train a model: the retraining sensor decides when a new one is
     due. A change of what it was made from does.
+
+    Args:
+        use_case: whose dataset.
+        calendar: that the dataset's events follow; the end of its data is the snapshot's "as of".
     """
     key = dg.AssetKey([use_case.name, "dataset"])
     declared, label = use_case.data, use_case.data.label
@@ -52,23 +56,23 @@ def dataset_asset(use_case: UseCase) -> dg.AssetsDefinition:
         objects: dg.ResourceParam[ObjectStore],
     ) -> Iterator[Materialized | dg.AssetCheckResult]:
         recording = Recording(context)
-        last = recording.calendar[-1]
+        as_of = recording.as_of(calendar)
         snapshot = export_snapshot(
             use_case.name,
             declared,
             warehouse,
             objects,
-            as_of=end_of(last),
+            as_of=as_of,
             upstream=recording.upstream_versions(key),
             progress=context.log.info,
         )
         manifest = snapshot.manifest
         lineage = column_lineage(declared)
         described = column_descriptions(context, lineage)
-        recording.finish(key, snapshot.version, rows=manifest.rows, read_until=last)
+        recording.finish(key, snapshot.version, rows=manifest.rows, read_until=as_of)
         yield dg.MaterializeResult(
             metadata={
-                "as_of": end_of(last).isoformat(),
+                "as_of": as_of.isoformat(),
                 "exported": "now" if snapshot.created else "before: the content is known",
                 **({} if manifest.positives is None else {"positives": manifest.positives}),
                 **({} if manifest.reported is None else {"labels": manifest.reported}),

@@ -36,9 +36,9 @@ def freshness_checks(specs: Sequence[dg.AssetSpec], cron: str = "0 * * * *") -> 
         can_subset=True,
     )
     def fresh(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        ledger, now = Ledger(context.instance), datetime.now(UTC)
+        ledger, now = Ledger.of(context.instance), datetime.now(UTC)
         for check in sorted(context.selected_asset_check_keys):
-            newest = max((built.timestamp for built in ledger.latest(check.asset_key).values()), default=None)
+            newest = ledger.newest(check.asset_key)
             at = datetime.fromtimestamp(newest, UTC) if newest is not None else None
             state = freshness_of(policies[check.asset_key], at, now)
             yield dg.AssetCheckResult(

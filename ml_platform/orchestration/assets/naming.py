@@ -1,23 +1,26 @@
 """How declarations become asset keys, and what every asset of a use case shares."""
 
 import hashlib
-from datetime import timedelta
 from typing import TYPE_CHECKING, TypedDict
 
 import dagster as dg
 from pydantic import BaseModel
 
+from ml_platform.cadence import Cadence
 from ml_platform.use_case import UseCase
 
-__all__ = ["DAILY", "Materialized", "asset_key", "common", "declaration_version"]
+__all__ = ["Materialized", "asset_key", "common", "declaration_version", "freshness_of"]
 
 if TYPE_CHECKING:
     Materialized = dg.MaterializeResult[None]
 else:  # Dagster knows its class, not the class with a parameter
     Materialized = dg.MaterializeResult
 
-DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=26))
-"""For what is made anew each day: late after a day and two hours, and failed after a day and a half."""
+
+def freshness_of(cadence: Cadence) -> dg.FreshnessPolicy:
+    """The policy of what is made anew each partition: late, and failed, after what the cadence says."""
+    late, failed = cadence.freshness
+    return dg.FreshnessPolicy.time_window(fail_window=failed, warn_window=late)
 
 
 class Common(TypedDict):

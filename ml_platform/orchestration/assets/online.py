@@ -1,11 +1,12 @@
 """A feature view's rows in the online store."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import timedelta
 
 import dagster as dg
 from pydantic import Field
 
+from ml_platform.cadence import Cadence
 from ml_platform.checks import CheckOutcome
 from ml_platform.errors import ConfigurationError
 from ml_platform.features.online.base import OnlineStore
@@ -24,6 +25,7 @@ from ml_platform.orchestration.assets.naming import (
 )
 from ml_platform.orchestration.assets.view_usage import column_descriptions, used_by
 from ml_platform.orchestration.planning.conditions import when_stale
+from ml_platform.orchestration.dbt.calendars import RelationCalendars
 from ml_platform.orchestration.planning.recording import Recording
 from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import FeatureView, UseCase
@@ -40,22 +42,29 @@ class SyncConfig(dg.Config):
     rows_per_second: float | None = Field(default=None, gt=0, description="Most rows to write a second.")
 
 
-def online_definitions(use_cases: Sequence[UseCase], place: str) -> dg.Definitions:
+def online_definitions(
+    use_cases: Sequence[UseCase], place: str, calendars: RelationCalendars
+) -> dg.Definitions:
     """``online/<view>`` for each view that any use case syncs: one asset, however many declare it.
 
     Args:
         use_cases: all that there are.
         place: names the online store; in another one, everything is stale.
+        calendars: of the views' relations: the end of the data that a view's age is measured against.
 
     Raises:
         ConfigurationError: two declarations of one name differ.
     """
     views = synced_views(use_cases)
-    return dg.Definitions(assets=[online_asset(view, owners, use_cases, place) for view, owners in views])
+    return dg.Definitions(assets=[online_asset(view, owners, use_cases, place, calendars) for view, owners in views])
 
 
 def online_asset(
-    view: FeatureView, declared_by: Sequence[UseCase], use_cases: Sequence[UseCase], place: str
+    view: FeatureView,
+    declared_by: Sequence[UseCase],
+    use_cases: Sequence[UseCase],
+    place: str,
+    calendars: RelationCalendars,
 ) -> dg.AssetsDefinition:
     """``online/<view>``: the newest row of each entity, shipped by difference.
 
@@ -64,10 +73,11 @@ def online_asset(
         declared_by: the use cases that sync it; the first gives the group and the tags.
         use_cases: all that there are, among which those that read the view are found.
         place: names the online store.
+        calendars: of the view's relation.
     """
     key = dg.AssetKey(["online", view.name])
     source = asset_key(view.relation)
-    checks = _checks(key, view)
+    checks, calendar = _checks(key, view), calendars.of(view.relation)
     shared = common(declared_by[0], "featureview")
     shared["owners"] = [view.owner] if view.owner else sorted({use_case.owner for use_case in declared_by})
 
@@ -82,7 +92,7 @@ def online_asset(
             "time to live": str(view.ttl).removesuffix(", 0:00:00") if view.ttl else "for ever",
         },
         check_specs=checks.specs,
-        freshness_policy=DAILY,
+        freshness_policy=freshness_of(calendar.cadence if calendar else Cadence.DAILY),
         automation_condition=when_stale(),
         pool="warehouse",
         **shared,
@@ -100,7 +110,7 @@ def online_asset(
                 f"{view.name} has no preconditions {unknown} to override; it has {sorted(checks.blocking)}"
             )
         recording = Recording(context)
-        newest = date.fromisoformat(recording.calendar[-1])
+        newest = (recording.as_of(calendar) - timedelta(microseconds=1)).date() if calendar else None
         needed = released_models(view, warehouse, Registry(registry), [u.name for u in use_cases])
         try:
             _require(view, needed, config.override)

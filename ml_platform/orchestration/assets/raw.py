@@ -11,22 +11,27 @@ from ml_platform.ingestion.load import load_partitions
 from ml_platform.ingestion.source import RawSource
 from ml_platform.models.training.versions import code_version
 from ml_platform.orchestration.assets.checks import Checks
-from ml_platform.orchestration.assets.naming import DAILY, Materialized, asset_key
-from ml_platform.orchestration.planning.calendar import DAYS
+from ml_platform.orchestration.assets.naming import Materialized, asset_key, freshness_of
+from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.nodes import OUTSIDE
 from ml_platform.orchestration.planning.recording import Recording
 from ml_platform.orchestration.planning.staleness import digest
 from ml_platform.warehouse.base import Warehouse
 
-__all__ = ["fingerprints", "raw_asset"]
+__all__ = ["calendar_of", "fingerprints", "raw_asset"]
+
+
+def calendar_of(source: RawSource) -> Calendar:
+    """The calendar of a source: its own, whose keys are the folders that landed."""
+    return Calendar(source.name, source.cadence)
 
 
 def fingerprints(
     sources: Sequence[RawSource], landing: LandingFolder
 ) -> dict[dg.AssetKey, Callable[[str], str | None]]:
-    """Raw asset to a function that says what its files of a day contain now; None when their folder is not there.
+    """Raw asset to a function that says what its files of a partition contain now; None when they have no folder.
 
-    So a day whose folder was archived after it had been loaded stays loaded.
+    So a partition whose folder was archived after it had been loaded stays loaded.
     """
     return {asset_key(source.relation): partial(landing.fingerprint, source) for source in sources}
 
@@ -38,7 +43,7 @@ def raw_asset(source: RawSource, sources: Sequence[RawSource] = ()) -> dg.Assets
         source: what is loaded.
         sources: every source of the landing folder, to tell what lies in it and is not loaded.
     """
-    key = asset_key(source.relation)
+    key, calendar = asset_key(source.relation), calendar_of(source)
     checks = Checks(
         key,
         {
@@ -50,7 +55,7 @@ def raw_asset(source: RawSource, sources: Sequence[RawSource] = ()) -> dg.Assets
 
     @dg.asset(
         key=key,
-        partitions_def=DAYS,
+        partitions_def=calendar.partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         code_version=_recipe(source),
         description=source.description,
@@ -58,12 +63,13 @@ def raw_asset(source: RawSource, sources: Sequence[RawSource] = ()) -> dg.Assets
             "dagster/relation_identifier": source.relation,
             "dagster/column_schema": _column_schema(source),
             OUTSIDE: f"<landing>/{source.name}/<{source.cadence.pattern}>/",
+            **calendar.metadata,
         },
         group_name="raw",
         owners=[source.owner] if source.owner else None,
         kinds={"table"},
         check_specs=checks.specs,
-        freshness_policy=DAILY,
+        freshness_policy=freshness_of(source.cadence),
         pool="warehouse",
     )
     def load(
@@ -72,7 +78,7 @@ def raw_asset(source: RawSource, sources: Sequence[RawSource] = ()) -> dg.Assets
         landing: dg.ResourceParam[LandingFolder],
     ) -> Materialized:
         recording = Recording(context, fingerprints([source], landing))
-        loads = load_partitions(source, recording.days, landing, warehouse, context.log.info)
+        loads = load_partitions(source, recording.keys, landing, warehouse, context.log.info)
         outcomes = [
             quarantine_outcome(source, loads),
             duplicates_outcome(source, loads),
@@ -82,7 +88,7 @@ def raw_asset(source: RawSource, sources: Sequence[RawSource] = ()) -> dg.Assets
             key,
             {load.partition: load.version for load in loads},
             rows={load.partition: load.rows for load in loads},
-            of_day={
+            of_partition={
                 load.partition: {
                     "quarantined": load.quarantined,
                     "bytes": load.bytes,

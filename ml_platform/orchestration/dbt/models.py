@@ -1,7 +1,8 @@
-"""All dbt models as one asset definition."""
+"""The dbt models as asset definitions: one for each calendar, and one for what has no partitions."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, timedelta
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -9,62 +10,85 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtProject, dbt_assets
 
+from ml_platform.cadence import Cadence
 from ml_platform.errors import MLPlatformError
-from ml_platform.orchestration.dbt.project import dbt_environment, target_path
+from ml_platform.orchestration.dbt.calendars import RelationCalendars
+from ml_platform.orchestration.dbt.project import target_path
 from ml_platform.orchestration.dbt.resource import QuickDbtCliResource
-from ml_platform.orchestration.dbt.translator import VIEW, Translator
+from ml_platform.orchestration.dbt.translator import Translator
+from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.recording import Recording
 from ml_platform.settings import Settings
 from ml_platform.warehouse.base import Warehouse
 
-__all__ = ["dbt_models", "ranges"]
+__all__ = ["dbt_models", "key_ranges"]
 
 
-def dbt_models(folder: Path, manifest: Path, settings: Settings) -> dg.AssetsDefinition:
-    """Every model, daily; a range of days is one dbt invocation, and a day's tests cost a day.
+def dbt_models(folder: Path, calendars: RelationCalendars, settings: Settings) -> list[dg.AssetsDefinition]:
+    """Every model. Those of one calendar are built by one dbt invocation for a range, and a partition's tests cost one.
 
     Args:
         folder: the dbt project.
-        manifest: as :func:`~ml_platform.orchestration.dbt.project.manifest_path` gives it.
+        calendars: of its models, and of the sources that they read.
         settings: where the warehouse is, and what dbt writes goes.
     """
+    groups: dict[Calendar | None, list[str]] = defaultdict(list)
+    for unique_id, props in calendars.manifest["nodes"].items():
+        if props["resource_type"] == "model":
+            groups[calendars.partitions_of(unique_id)].append(props["name"])
+    project = DbtProject(folder, target_path=target_path(settings), profiles_dir=folder)
+    return [
+        _models(calendar, names, project, calendars, settings)
+        for calendar, names in sorted(groups.items(), key=lambda item: item[0].name if item[0] else "")
+    ]
+
+
+def _models(
+    calendar: Calendar | None,
+    names: Sequence[str],
+    project: DbtProject,
+    calendars: RelationCalendars,
+    settings: Settings,
+) -> dg.AssetsDefinition:
     target = target_path(settings)
-    project = DbtProject(folder, target_path=target, profiles_dir=folder)
 
     @dbt_assets(
-        manifest=manifest,
+        manifest=calendars.manifest,
         project=project,
-        dagster_dbt_translator=Translator(),
-        name="dbt",
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        dagster_dbt_translator=Translator(calendars),
+        name=f"dbt_{calendar.name}" if calendar else "dbt",
+        select=" ".join(sorted(names)),
+        backfill_policy=dg.BackfillPolicy.single_run() if calendar else None,
         pool="warehouse",
     )
     def models(
         context: dg.AssetExecutionContext, dbt: QuickDbtCliResource, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[Any]:
         recording = Recording(context)
-        # Waits for whoever holds the warehouse, and says so; dbt itself would wait silently.
-        warehouse.table("SELECT 1")
+        for source in calendars.sources:  # one of which nothing landed is an empty table; it also waits for whoever holds the file
+            if not warehouse.exists(source.relation):
+                warehouse.create(source.relation, source.schema)
+        # What was tested before is not tested again: of what has no partitions, only what is newer than it.
+        keys = {calendar.cadence: recording.keys} if calendar else _news(context, recording)
         results = target / "build" / "run_results.json"
-        results.unlink(missing_ok=True)
+        _begin(results, target)
         variables = {
-            "ML_PLATFORM_DAYS": " ".join(ranges(recording.days)),
+            "ML_PLATFORM_PARTITIONS": " ".join(
+                one for cadence, some in keys.items() for one in key_ranges(cadence, some)
+            ),
             "ML_PLATFORM_WAREHOUSE_PATH": str(settings.warehouse_path),
             "ML_PLATFORM_WAREHOUSE_MEMORY": settings.warehouse_memory,
-            # From here dagster-dbt copies what is parsed already, so that the build need not parse it again.
-            "DBT_TARGET_PATH": str(target),
             "DO_NOT_TRACK": "1",
         }
-        with dbt_environment(variables):
-            build = dbt.cli(
-                ["build", "--exclude-resource-type", "unit_test"],
-                context=context,
-                target_path=results.parent,
-                raise_on_error=False,
-            )
-            events = list(build.stream())
-        built = {name for event in events if isinstance(event, dg.Output) for name in [event.output_name]}
-        _record(context, recording, warehouse, _keys(context, built))
+        build = dbt.with_environment(variables).cli(
+            ["build", "--exclude-resource-type", "unit_test"],
+            context=context,
+            target_path=results.parent,
+            raise_on_error=False,
+        )
+        events = list(build.stream())
+        built = {event.output_name for event in events if isinstance(event, dg.Output)}
+        _record(context, recording, warehouse, calendar, _keys(context, built))
         yield from events
         log = results.with_name("dbt.log")
         if not results.exists():  # dbt writes it last: it was killed, or failed before it began
@@ -75,15 +99,37 @@ def dbt_models(folder: Path, manifest: Path, settings: Settings) -> dg.AssetsDef
     return models
 
 
-def ranges(days: Iterable[str]) -> list[str]:
-    """Days (``YYYY-MM-DD``) as few inclusive ranges ``first..last``, as the project's ``days`` variable takes them."""
-    found: list[tuple[date, date]] = []
-    for day in sorted(map(date.fromisoformat, days)):
-        if found and day - found[-1][1] == timedelta(days=1):
-            found[-1] = (found[-1][0], day)
+def key_ranges(cadence: Cadence, keys: Sequence[str]) -> list[str]:
+    """Keys as few inclusive ranges ``first..last``, as ``ML_PLATFORM_PARTITIONS`` takes them."""
+    found: list[tuple[str, str]] = []
+    for key in sorted(keys):
+        if found and cadence.start(key) == cadence.end(found[-1][1]):
+            found[-1] = (found[-1][0], key)
         else:
-            found.append((day, day))
-    return [f"{first}..{last}" for first, last in found]
+            found.append((key, key))
+    return [f"{first}..{last}" if first != last else first for first, last in found]
+
+
+def _begin(results: Path, target: Path) -> None:
+    """Leave no results of an earlier build, and what was parsed already, so that dbt need not parse it again."""
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.unlink(missing_ok=True)
+    parsed = target / "partial_parse.msgpack"
+    if parsed.exists():
+        shutil.copyfile(parsed, results.parent / parsed.name)
+
+
+def _news(context: dg.AssetExecutionContext, recording: Recording) -> dict[Cadence, list[str]]:
+    """Partitions that what has none of its own reads, and that were made after it was."""
+    news: dict[Cadence, set[str]] = defaultdict(set)
+    for key in context.selected_asset_keys:
+        before = recording.ledger.newest(key) or 0.0
+        for dep in recording.nodes[key].inputs:
+            calendar = recording.nodes[dep].calendar if dep in recording.nodes else None
+            if calendar is not None:
+                built = recording.ledger.built(dep)
+                news[calendar.cadence] |= {p for p, b in built.items() if p and b.timestamp > before}
+    return {cadence: sorted(keys) for cadence, keys in news.items()}
 
 
 def _keys(context: dg.AssetExecutionContext, outputs: set[str]) -> set[dg.AssetKey]:
@@ -92,22 +138,28 @@ def _keys(context: dg.AssetExecutionContext, outputs: set[str]) -> set[dg.AssetK
 
 
 def _record(
-    context: dg.AssetExecutionContext, recording: Recording, warehouse: Warehouse, built: set[dg.AssetKey]
+    context: dg.AssetExecutionContext,
+    recording: Recording,
+    warehouse: Warehouse,
+    calendar: Calendar | None,
+    built: set[dg.AssetKey],
 ) -> None:
     """Record the versions, upstream first: the inputs of a model are the versions of those built with it."""
-    days = [date.fromisoformat(day) for day in recording.days]
     specs = {spec.key: spec for spec in context.assets_def.specs}
     for key in _upstream_first(specs):
         if key not in built:
             continue
-        if specs[key].metadata.get(VIEW):
-            recording.finish(key, {day: recording.derived_version(key, day) for day in recording.days})
+        if calendar is None:
+            view = recording.nodes[key].view
+            recording.finish(key, recording.view_version(key) if view else recording.derived_version(key, None))
             continue
-        found = warehouse.partition_versions(".".join(key.path), "day", days)
+        cadence = calendar.cadence
+        values = [cadence.column_value(one) for one in recording.keys]
+        found = warehouse.partition_versions(".".join(key.path), cadence.column, values)
         recording.finish(
             key,
-            {day.isoformat(): version for day, (version, _) in found.items()},
-            rows={day.isoformat(): rows for day, (_, rows) in found.items()},
+            {cadence.key_of(value): version for value, (version, _) in found.items()},
+            rows={cadence.key_of(value): rows for value, (_, rows) in found.items()},
         )
 
 

@@ -4,15 +4,13 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 from ml_platform.errors import ConfigurationError
 from ml_platform.locks import locked
 from ml_platform.settings import Settings
 
-__all__ = ["dbt_environment", "dbt_executable", "manifest_path", "target_path"]
+__all__ = ["dbt_executable", "manifest_path", "target_path"]
 
 _PARSED = ("dbt_project.yml", "profiles.yml", "models/**/*", "macros/**/*", "tests/**/*")
 
@@ -25,24 +23,6 @@ def target_path(settings: Settings) -> Path:
 def dbt_executable() -> str:
     """The dbt of this environment, whatever PATH says."""
     return str(Path(sys.executable).with_name("dbt"))
-
-
-@contextmanager
-def dbt_environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables while dbt runs.
-
-    dbt reads them itself; as ``--vars`` they would make it parse the whole project anew.
-    """
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def manifest_path(project: Path, settings: Settings) -> Path:

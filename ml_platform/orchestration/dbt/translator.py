@@ -7,34 +7,46 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject
 
-from ml_platform.orchestration.assets.naming import DAILY
-from ml_platform.orchestration.planning.calendar import DAYS
+from ml_platform.cadence import Cadence
+from ml_platform.orchestration.assets.naming import freshness_of
+from ml_platform.orchestration.dbt.calendars import RelationCalendars, meta
 from ml_platform.orchestration.planning.conditions import when_stale
-from ml_platform.orchestration.planning.nodes import READS, Reads
+from ml_platform.orchestration.planning.nodes import READS, VIEW, Reads
 
-__all__ = ["VIEW", "Translator"]
-
-VIEW = "ml_platform/view"
-"""Asset metadata: whether a model is a view, and holds no data of its own."""
+__all__ = ["Translator"]
 
 Props = Mapping[str, Any]
 
 
 class Translator(DagsterDbtTranslator):
-    """Asset keys as the relations are named; group by schema; owners and windows from `meta`."""
+    """Asset keys as the relations are named; group by schema; owners and windows from `meta`; partitions by calendar."""
+
+    def __init__(self, calendars: RelationCalendars) -> None:
+        super().__init__()
+        self._calendars = calendars
 
     def get_asset_spec(self, manifest: Props, unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
-        """The spec, with how far back a day of the model reads each upstream."""
+        """The spec, with how far back a partition of the model reads each upstream."""
         spec = super().get_asset_spec(manifest, unique_id, project)
         props = self.get_resource_props(manifest, unique_id)
         if props["resource_type"] != "model":
             return spec
         view = props["config"]["materialized"] == "view"
+        partitions, follows = self._calendars.partitions_of(unique_id), self._calendars.of_resource(unique_id)
+        reads = self._reads(manifest, props)
+        tested = self._read_by_tests(manifest, unique_id) - {dep.asset_key for dep in spec.deps} - {spec.key}
         return spec.replace_attributes(
-            freshness_policy=DAILY,
+            deps=[*spec.deps, *(dg.AssetDep(key) for key in sorted(tested))],
+            freshness_policy=freshness_of(partitions.cadence if partitions else follows.cadence if follows else Cadence.DAILY),
             code_version=_code_version(manifest, props),
             kinds=spec.kinds | {"view" if view else "table"},
-        ).merge_attributes(metadata={READS: self._reads(manifest, props), VIEW: view})
+        ).merge_attributes(
+            metadata={
+                READS: {**dict.fromkeys((key.to_user_string() for key in tested), "order"), **reads},
+                VIEW: view,
+                **(partitions.metadata if partitions else {}),
+            }
+        )
 
     def get_asset_key(self, dbt_resource_props: Props) -> dg.AssetKey:
         """``schema/name``, as the relation is called."""
@@ -46,31 +58,64 @@ class Translator(DagsterDbtTranslator):
 
     def get_owners(self, dbt_resource_props: Props) -> list[str]:
         """``meta.owner``."""
-        owner = _meta(dbt_resource_props).get("owner")
+        owner = meta(dbt_resource_props).get("owner")
         return [str(owner)] if owner else []
 
-    def get_partitions_def(self, dbt_resource_props: Props) -> dg.PartitionsDefinition[str]:  # noqa: ARG002
-        """Every model has days."""
-        return DAYS
+    def get_partitions_def(self, dbt_resource_props: Props) -> dg.PartitionsDefinition[str] | None:
+        """The calendar of a model that is made partition by partition."""
+        calendar = self._calendars.partitions_of(dbt_resource_props["unique_id"])
+        return calendar.partitions if calendar else None
+
+    def get_partition_mapping(
+        self, dbt_resource_props: Props, dbt_parent_resource_props: Props
+    ) -> dg.PartitionMapping | None:
+        """The same partition, where both have one calendar; else any may be read (the windows are ours to know)."""
+        own, other = (
+            self._calendars.partitions_of(props["unique_id"])
+            if props["resource_type"] == "model"
+            else self._calendars.of_resource(props["unique_id"])
+            for props in (dbt_resource_props, dbt_parent_resource_props)
+        )
+        return dg.AllPartitionMapping() if own and other and own != other else None
 
     def get_automation_condition(self, dbt_resource_props: Props) -> dg.AutomationCondition[dg.AssetKey]:  # noqa: ARG002
         """Built when stale."""
         return when_stale()
 
     def _reads(self, manifest: Props, props: Props) -> dict[str, Reads]:
-        days = int(_meta(props).get("lookback_days", 0))
+        declared = meta(props).get("partitions")
+        own: Reads = float(declared.get("lookback_seconds") or 0) if declared is not None else "all"
         reads: dict[str, Reads] = {}
         for upstream in props.get("depends_on", {}).get("nodes", []):
-            if upstream not in manifest["nodes"]:
-                continue
-            other = self.get_resource_props(manifest, upstream)
-            rule = _meta(other).get("read_as", days)
-            reads[self.get_asset_key(other).to_user_string()] = rule
+            if upstream in manifest["nodes"] or upstream in manifest["sources"]:
+                other = self.get_resource_props(manifest, upstream)
+                rule = meta(other).get("read_as", own) if other["resource_type"] == "model" else own
+                reads[self.get_asset_key(other).to_user_string()] = rule
         return reads
 
+    def _read_by_tests(self, manifest: Props, unique_id: str) -> set[dg.AssetKey]:
+        """What the tests of a model read besides, which must be there when they run; not what is made from the model."""
+        found: set[str] = set()
+        for props in manifest["nodes"].values():
+            if props["resource_type"] == "test" and props.get("attached_node") == unique_id:
+                found |= {one for one in props["depends_on"]["nodes"] if one != unique_id}
+        return {
+            self.get_asset_key(self.get_resource_props(manifest, one))
+            for one in found
+            if unique_id not in _ancestors(manifest, one)
+        }
 
-def _meta(props: Props) -> Props:
-    return {**props.get("meta", {}), **props.get("config", {}).get("meta", {})}
+
+def _ancestors(manifest: Props, unique_id: str) -> set[str]:
+    """Everything that a resource is made from, and what the tests of those read."""
+    found: set[str] = set()
+    unread = [unique_id]
+    while unread:
+        one = unread.pop()
+        found.add(one)
+        props = manifest["nodes"].get(one, {})
+        unread += [up for up in props.get("depends_on", {}).get("nodes", []) if up not in found]
+    return found
 
 
 def _code_version(manifest: Props, props: Props) -> str:

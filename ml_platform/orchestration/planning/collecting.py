@@ -1,8 +1,9 @@
 """Gathers from the events of a run what an update reports: what was made, what it said, what went wrong."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType
@@ -10,17 +11,37 @@ from dagster_shared.error import SerializableErrorInfo
 
 from ml_platform.errors import DataError, LockTimeoutError, MLPlatformError
 
-__all__ = ["Collector", "Done", "Failure"]
+__all__ = ["Collector", "Done", "Failure", "Made"]
 
 
 @dataclass(frozen=True)
 class Done:
-    """One finished step: its assets and days, seconds, and what it said of itself."""
+    """One finished step: its assets, how many partitions of them, seconds, and its error."""
 
     keys: tuple[dg.AssetKey, ...]
-    days: int
+    partitions: int
     seconds: float
     error: str = ""
+
+
+@dataclass
+class Made:
+    """All that was materialised of one asset: partitions (0: it has none), rows, and what the last one said."""
+
+    partitions: int = 0
+    rows: int = 0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def add(self, partition: str | None, metadata: Mapping[str, Any]) -> None:
+        """Take in one more materialisation."""
+        self.partitions += partition is not None
+        self.rows += int(metadata.get("dagster/partition_row_count", metadata.get("dagster/row_count", 0)))
+        self.metadata = metadata
+
+    def join(self, other: "Made") -> None:
+        """Take in what a later run made of the same asset."""
+        self.partitions, self.rows = self.partitions + other.partitions, self.rows + other.rows
+        self.metadata = other.metadata
 
 
 @dataclass(frozen=True)
@@ -32,7 +53,7 @@ class Failure:
 
     @property
     def of_data(self) -> bool:
-        """Whether input data was refused: other days may be better."""
+        """Whether input data was refused: other partitions may be better."""
         return self.kind in _names(DataError)
 
     @property
@@ -60,26 +81,28 @@ class Collector:
         self.steps: list[Done] = []
         self.checks: list[dg.AssetCheckEvaluation] = []
         self.failures: dict[str, tuple[Failure, dg.DagsterEvent]] = {}
-        self._days: dict[dg.AssetKey, int] = defaultdict(int)
+        self.materialized: dict[dg.AssetKey, Made] = defaultdict(Made)
         self._by_step: dict[str, set[dg.AssetKey]] = defaultdict(set)
 
     @property
     def made(self) -> frozenset[dg.AssetKey]:
         """The assets that were materialised."""
-        return frozenset(self._days)
+        return frozenset(self.materialized)
 
     def __call__(self, event: dg.DagsterEvent) -> None:
         """Take note of an event."""
         step = event.step_key or ""
         if event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.asset_key is not None:
-            self._days[event.asset_key] += 1
+            made = event.step_materialization_data.materialization
+            said = {name: value.value for name, value in made.metadata.items()}
+            self.materialized[event.asset_key].add(made.partition, said)
             self._by_step[step].add(event.asset_key)
         elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
             self.checks.append(event.asset_check_evaluation_data)
         elif event.event_type == DagsterEventType.STEP_SUCCESS:
             keys = tuple(sorted(self._by_step[step]))  # none: a step of checks alone
-            days = max((self._days[key] for key in keys), default=0)
-            self.steps.append(Done(keys, days, event.step_success_data.duration_ms / 1000))
+            partitions = max((self.materialized[key].partitions for key in keys), default=0)
+            self.steps.append(Done(keys, partitions, event.step_success_data.duration_ms / 1000))
         elif event.event_type == DagsterEventType.STEP_FAILURE:
             failure = Failure.of(event.step_failure_data.error, f"step {step} failed")
             self.failures[step] = (failure, event)

@@ -1,52 +1,71 @@
 """When an asset is materialised by itself: the rule of staleness as a Dagster automation condition."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.definitions.declarative_automation.serialized_objects import AutomationConditionCursor
 
-from ml_platform.orchestration.planning.calendar import calendar
+from ml_platform.orchestration.planning.calendars import Calendars
 from ml_platform.orchestration.planning.ledger import Ledger
 from ml_platform.orchestration.planning.nodes import nodes_of
 from ml_platform.orchestration.planning.staleness import Staleness
 
-__all__ = ["Stale", "when_missing", "when_stale"]
+__all__ = ["WhenStale", "when_missing", "when_stale"]
 
 
-class Stale(dg.AutomationCondition[dg.AssetKey]):
-    """True for the days of an asset that are stale and wait for nothing stale.
+class WhenStale(dg.AutomationCondition[dg.AssetKey]):
+    """True for the partitions of an asset that are stale, wait for nothing stale, and fulfil one more condition.
 
-    It runs in the code location (`use_user_code_server`), as it reads versions from the event log. All assets of one
-    tick see one state.
+    That one is asked only of an asset of which something is stale: Dagster's own conditions cost more the more
+    partitions there are, and of almost every asset almost every tick nothing is stale. It runs in the code location
+    (`use_user_code_server`), as it reads versions from the event log. All assets of one tick see one state.
     """
 
     _seen: tuple[object, Staleness] | None = None
 
+    def __init__(self, condition: dg.AutomationCondition[dg.AssetKey], said: str) -> None:
+        self._condition = condition
+        self._said = said
+
     @property
     def name(self) -> str:
         """Name shown in the UI."""
-        return "stale"
+        return self._said
+
+    @property
+    def children(self) -> Sequence[dg.AutomationCondition[dg.AssetKey]]:
+        """The condition that is asked of what is stale."""
+        return [self._condition]
 
     @property
     def requires_cursor(self) -> bool:
         """It is stateless."""
         return False
 
-    def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
+    async def evaluate(  # type: ignore[override] # Dagster awaits it, as it does its own
+        self, context: dg.AutomationContext[dg.AssetKey]
+    ) -> dg.AutomationResult[dg.AssetKey]:
         """Dagster's entry point."""
         state = self._state(context)
-        days = state.ready_together.get(context.key, frozenset())
+        if context.key not in state.stale:
+            return _Skipped(context, true_subset=context.get_empty_subset())
+        rest = await context.for_child_condition(
+            child_condition=self._condition, child_indices=[0], candidate_subset=context.candidate_subset
+        ).evaluate_async()
+        found = state.ready_together.get(context.key, frozenset())
         view = context.asset_graph_view
         partitions = context.asset_graph.get(context.key).partitions_def
-        if not days:
-            subset = context.get_empty_subset()
+        if not found:
+            ready = context.get_empty_subset()
         elif partitions is None:
-            subset = view.get_full_subset(key=context.key)
+            ready = view.get_full_subset(key=context.key)
         else:
-            subset = view.get_subset_from_partition_keys(
-                context.key, partitions, {day for day in days if day}
-            )
-        return dg.AutomationResult(context, true_subset=subset)
+            ready = view.get_subset_from_partition_keys(context.key, partitions, {key for key in found if key})
+        return dg.AutomationResult(
+            context, true_subset=ready.compute_intersection(rest.true_subset), child_results=[rest]
+        )
 
     @classmethod
     def _state(cls, context: dg.AutomationContext[dg.AssetKey]) -> Staleness:
@@ -55,18 +74,25 @@ class Stale(dg.AutomationCondition[dg.AssetKey]):
             graph = context.asset_graph
             definitions = list(graph.assets_defs) if isinstance(graph, AssetGraph) else []
             instance = view.instance
-            cls._seen = (view, Staleness(nodes_of(definitions), Ledger(instance), calendar(instance)))
+            cls._seen = (view, Staleness(nodes_of(definitions), Ledger.of(instance), Calendars(instance)))
         return cls._seen[1]
 
 
-def _when(condition: dg.AutomationCondition[dg.AssetKey], label: str) -> dg.AutomationCondition[dg.AssetKey]:
+class _Skipped(dg.AutomationResult[dg.AssetKey]):
+    """As if this tick had not been: conditions that look back go on from the last one that was evaluated."""
+
+    def get_new_cursor(self) -> AutomationConditionCursor:
+        before: AutomationConditionCursor | None = self._context._cursor  # noqa: SLF001 (there is no other way to it)
+        return before if before is not None else super().get_new_cursor()
+
+
+def _unhindered() -> dg.AutomationCondition[dg.AssetKey]:
     return (
-        condition
-        & ~dg.AutomationCondition.in_progress()
+        ~dg.AutomationCondition.in_progress()
         & (~dg.AutomationCondition.execution_failed() | _upstream_made_since_the_attempt())
         & ~dg.AutomationCondition.any_deps_match(dg.AutomationCondition.in_progress())
         & dg.AutomationCondition.all_deps_blocking_checks_passed()
-    ).with_label(label)
+    )
 
 
 def _upstream_made_since_the_attempt() -> dg.AutomationCondition[Any]:
@@ -81,12 +107,12 @@ def when_stale() -> dg.AutomationCondition[dg.AssetKey]:
 
     What failed waits for a person, or for something upstream to be made.
     """
-    return _when(Stale(), "stale, and nothing upstream is in progress or blocked")
+    return WhenStale(_unhindered(), "stale, and nothing upstream is in progress or blocked")
 
 
 def when_missing() -> dg.AutomationCondition[dg.AssetKey]:
     """Materialise what was never made; refreshing it is somebody else's decision (a retraining sensor's)."""
-    return _when(
-        Stale() & dg.AutomationCondition.missing(),
+    return WhenStale(
+        _unhindered() & dg.AutomationCondition.missing(),
         "never made, and nothing upstream is in progress or blocked",
     )

@@ -1,14 +1,18 @@
 """Records, with each materialisation, what it was made from and what it became."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
 
-from ml_platform.orchestration.planning.calendar import calendar
-from ml_platform.orchestration.planning.ledger import INPUTS, READ_UNTIL, VERSION, Ledger
-from ml_platform.orchestration.planning.nodes import Node, nodes_of
-from ml_platform.orchestration.planning.staleness import Day, Staleness, digest
+from ml_platform.errors import ConfigurationError
+from ml_platform.orchestration.planning.calendars import Calendar, Calendars
+from ml_platform.orchestration.planning.ledger import INPUTS, READ_UNTIL, VERSION, Ledger, Partition
+from ml_platform.orchestration.planning.nodes import Graph, nodes_of
+from ml_platform.orchestration.planning.staleness import Staleness, digest
 
 __all__ = ["Recording"]
 
@@ -18,6 +22,9 @@ class Recording:
 
     The versions of the inputs are those at the beginning: if one changes while the asset is computed, the record
     names the older, and the asset is stale again afterwards.
+
+    Attributes:
+        keys: the partitions that this run makes, by time; empty for an asset without partitions.
     """
 
     def __init__(
@@ -26,52 +33,61 @@ class Recording:
         externals: Mapping[dg.AssetKey, Callable[[str], str | None]] | None = None,
     ) -> None:
         self._context = context
-        self.nodes: Mapping[dg.AssetKey, Node] = nodes_of([context.assets_def], externals)
-        self.calendar = calendar(context.instance)
-        self._state = Staleness(self.nodes, Ledger(context.instance), self.calendar)
-        self.days: list[str] = (
+        graph = context.job_def.asset_layer.asset_graph
+        nodes = nodes_of(graph.assets_defs, externals, whole=True)
+        self.calendars = Calendars(context.instance)
+        self.ledger = Ledger.of(context.instance).frozen()
+        self.keys: list[str] = (
             sorted(context.partition_keys)
             if context.has_partition_key_range or context.has_partition_key
             else []
         )
-        for node in self.nodes.values():
-            for key in (node.key, *node.deps):
-                self._state.built(key)
-        self._external = {
-            (key, day): node.external(day)
-            for key, node in self.nodes.items()
-            if node.external
-            for day in self.days
-        }
+        for key in context.selected_asset_keys:
+            if external := nodes[key].external:  # as it is now: a file that changes later is loaded anew
+                now = {partition: external(partition) for partition in self.keys}
+                nodes[key] = replace(nodes[key], external=now.get)
+        self.nodes: Graph = nodes
+        self._state = Staleness(self.nodes, self.ledger, self.calendars)
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """The calendar of the partitions that this run makes.
+
+        Raises:
+            ConfigurationError: the asset has none.
+        """
+        for key in sorted(self._context.selected_asset_keys):
+            if (found := self.nodes[key].calendar) is not None:
+                return found
+        raise ConfigurationError(f"{self._context.assets_def.key} has no partitions, and so no calendar")
+
+    def as_of(self, calendar: Calendar) -> datetime:
+        """End of the data of a calendar (UTC); see :meth:`Calendars.as_of`."""
+        return self.calendars.as_of(calendar)
 
     def version_of(self, key: dg.AssetKey) -> str:
-        """Content version of an asset without days, at the beginning; empty when it was never materialised."""
-        built = self._state.built(key).get(None)
-        return built.version if built else ""
+        """Content version of an asset without partitions, at the beginning; empty when it was never materialised."""
+        return str(self.metadata_of(key).get(VERSION, ""))
 
     def metadata_of(self, key: dg.AssetKey) -> Mapping[str, Any]:
-        """Metadata of the newest materialisation of an asset without days, at the beginning."""
-        built = self._state.built(key).get(None)
-        return built.metadata if built else {}
+        """Metadata of the newest materialisation of an asset without partitions, at the beginning."""
+        return self.ledger.metadata(key)
 
-    def built_days(self, key: dg.AssetKey) -> frozenset[Day]:
-        """The days for which an upstream asset had been materialised, at the beginning."""
-        return frozenset(self._state.built(key))
+    def built_keys(self, key: dg.AssetKey) -> list[str]:
+        """The partitions of which an upstream asset had been materialised, at the beginning, by time."""
+        return sorted(p for p in self._state.built(key) if p is not None)
 
     def upstream_versions(self, key: dg.AssetKey) -> dict[str, str]:
         """Upstream asset key to one digest over the versions of all that is read of it."""
-        node = self.nodes[key]
-        return {
-            dep.to_user_string(): digest(
-                [(d, self._state.built(dep)[d].version) for d in days if d in self._state.built(dep)]
-            )
-            for dep in node.deps
-            if (days := self._state.read_days(node, dep, None))
-        }
+        return self._state.upstream_versions(key)
 
-    def derived_version(self, key: dg.AssetKey, day: Day) -> str:
-        """The version of a view: it holds no data, so it is what it is made from."""
-        return self._state.inputs(key, day)
+    def derived_version(self, key: dg.AssetKey, partition: Partition) -> str:
+        """The version of what holds no data of its own: it is what it is made from."""
+        return self._state.inputs(key, partition)
+
+    def view_version(self, key: dg.AssetKey) -> str:
+        """The version of a view; see :meth:`Staleness.view_version`."""
+        return self._state.view_version(self.nodes[key])
 
     def finish(
         self,
@@ -80,37 +96,36 @@ class Recording:
         *,
         rows: Mapping[str, int] | int | None = None,
         metadata: Mapping[str, Any] | None = None,
-        of_day: Mapping[Day, Mapping[str, Any]] | None = None,
-        read_until: str | None = None,
+        of_partition: Mapping[str, Mapping[str, Any]] | None = None,
+        read_until: datetime | None = None,
     ) -> dg.DataVersion:
-        """Attach version and inputs to the materialisation of ``key``, one by one for each day.
+        """Attach version and inputs to the materialisation of ``key``, one by one for each partition.
 
         Args:
             key: the asset.
-            versions: content version of each day; for an asset without days, its version.
+            versions: content version of each partition; for an asset without partitions, its version.
             rows: number of rows, likewise.
-            metadata: more metadata, the same on each day.
-            of_day: more metadata of each day.
-            read_until: last day that was read, for assets that read ``until_read``.
+            metadata: more metadata, the same on each partition.
+            of_partition: more metadata of each partition.
+            read_until: end of what was read, for assets that read ``until_read``.
 
         Returns:
-            Dagster's data version: of the only day, or of all of them together.
+            Dagster's data version: of the only partition, or of all of them together.
         """
-        by_day: list[tuple[Day, str]] = (
-            [(None, versions)] if isinstance(versions, str) else [*versions.items()]
-        )
-        for day, version in by_day:
-            facts: dict[str, Any] = {VERSION: version, INPUTS: self._state.inputs(key, day, read_until)}
-            if read_until:
-                facts[READ_UNTIL] = read_until
+        made: dict[Partition, str] = {None: versions} if isinstance(versions, str) else {**versions}
+        until = read_until.isoformat() if read_until else ""
+        for partition, version in made.items():
+            facts: dict[str, Any] = {VERSION: version, INPUTS: self._state.inputs(key, partition, until)}
+            if until:
+                facts[READ_UNTIL] = until
             if isinstance(rows, int):
                 facts["dagster/row_count"] = rows
-            elif rows is not None and day is not None:
-                facts["dagster/partition_row_count"] = rows[day]
-            more = {**(metadata or {}), **(of_day or {}).get(day, {})}
-            self._context.add_asset_metadata({**more, **facts}, asset_key=key, partition_key=day)
-            self._state.note(key, day, version)
-        distinct = sorted((str(day), version) for day, version in by_day)
+            elif rows is not None and partition is not None:
+                facts["dagster/partition_row_count"] = rows[partition]
+            more = {**(metadata or {}), **(of_partition or {}).get(partition or "", {})}
+            self._context.add_asset_metadata({**more, **facts}, asset_key=key, partition_key=partition)
+        self._state.note(key, made)
+        distinct = sorted((str(partition), version) for partition, version in made.items())
         data_version = dg.DataVersion(distinct[0][1] if len(distinct) == 1 else digest(distinct))
         self._context.set_data_version(key, data_version)
         return data_version

@@ -7,10 +7,10 @@ import dagster as dg
 from dagster._core.storage.dagster_run import RunsFilter
 
 from ml_platform.monitoring.retraining import Decision, count_new_labels, due, watched_metric
-from ml_platform.orchestration.planning.calendar import calendar
-from ml_platform.orchestration.planning.ledger import Ledger
+from ml_platform.orchestration.planning.calendars import Calendars
+from ml_platform.orchestration.planning.ledger import Ledger, Partition
 from ml_platform.orchestration.planning.nodes import nodes_of
-from ml_platform.orchestration.planning.staleness import Day, Staleness
+from ml_platform.orchestration.planning.staleness import Staleness
 from ml_platform.use_case import UseCase
 from ml_platform.warehouse.base import Warehouse
 
@@ -34,17 +34,17 @@ def retraining_due(
         warehouse: where the labels are.
         last_automatic: when the last automatic training started, for the cool-down; None when a person asks, who may.
     """
-    ledger = Ledger(instance)
-    snapshot = ledger.latest(dg.AssetKey([use_case.name, "dataset"])).get(None)
+    ledger = Ledger.of(instance)
+    dataset, performance = (dg.AssetKey([use_case.name, name]) for name in ("dataset", "performance"))
+    snapshot, judged = ledger.newest(dataset), ledger.newest(performance)
     if snapshot is None:
         return Decision(False, "there is no snapshot yet: the first is made as soon as its inputs are there")
-    as_of = datetime.fromisoformat(str(snapshot.metadata["as_of"]))
-    judged = ledger.latest(dg.AssetKey([use_case.name, "performance"])).get(None)
-    metric = judged.metadata.get(watched_metric(use_case)) if judged else None
+    as_of = datetime.fromisoformat(str(ledger.metadata(dataset)["as_of"]))
+    metric = ledger.metadata(performance).get(watched_metric(use_case)) if judged else None
     return due(
         use_case,
         count_new_labels(use_case, warehouse, as_of),
-        float(metric) if metric is not None and judged and judged.timestamp > snapshot.timestamp else None,
+        float(metric) if metric is not None and judged and judged > snapshot else None,
         last_automatic,
         datetime.now(UTC),
     )
@@ -55,9 +55,9 @@ def due_datasets(
     instance: dg.DagsterInstance,
     warehouse: Warehouse,
     say: Callable[[str], None],
-) -> dict[dg.AssetKey, frozenset[Day]]:
+) -> dict[dg.AssetKey, frozenset[Partition]]:
     """The datasets to export anew because a retraining is due; a person asks, so there is no cool-down."""
-    due_now: dict[dg.AssetKey, frozenset[Day]] = {}
+    due_now: dict[dg.AssetKey, frozenset[Partition]] = {}
     for use_case in use_cases:
         decision = retraining_due(use_case, instance, warehouse)
         say(f"{use_case.name}: retraining is {'due' if decision.due else 'not due'}: {decision.reason}")
@@ -103,5 +103,5 @@ def _must_wait(context: dg.SensorEvaluationContext, dataset: dg.AssetKey) -> str
     if instance.event_log_storage.get_concurrency_info("warehouse").active_slot_count:
         return "the warehouse is at work"
     assets = list(context.repository_def.asset_graph.assets_defs) if context.repository_def else []
-    waits_for = Staleness(nodes_of(assets), Ledger(instance), calendar(instance)).waits_for(dataset, None)
+    waits_for = Staleness(nodes_of(assets), Ledger.of(instance), Calendars(instance)).waits_for(dataset, None)
     return f"waits for {', '.join(sorted(key.to_user_string() for key in waits_for))}" if waits_for else ""

@@ -1,23 +1,30 @@
 """The one rule of what is stale; `ml-platform run`, the automation condition and `status` all ask it.
 
-An asset (a day of it) is stale when it was never materialised, or when the digest of its inputs that was recorded
-then differs from today's: its code version, the content versions of what it reads, and, for assets that read the
-outside world, a fingerprint of that. It is stateless: a process killed anywhere leaves nothing to repair here.
+An asset (a partition of it) is stale when it was never materialised, or when the digest of its inputs that was
+recorded then differs from today's: its code version, the content versions of what it reads, and, for assets that read
+the outside world, a fingerprint of that. It is stateless: a process killed anywhere leaves nothing to repair here.
+
+What a partition reads of an upstream is a window of time, of whatever cadence the upstream is; its digest is the
+difference of two running sums (:mod:`.series`), so that a look-back costs the same however long it is.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import dagster as dg
 
-from ml_platform.orchestration.planning.ledger import READ_UNTIL, Built, Ledger
-from ml_platform.orchestration.planning.nodes import Node
+from ml_platform.orchestration.planning.calendars import Calendar, Calendars
+from ml_platform.orchestration.planning.ledger import Built, Ledger, Partition
+from ml_platform.orchestration.planning.nodes import Graph, Node, Reads, in_order
+from ml_platform.orchestration.planning.series import Series, Spans, Window
 
 __all__ = ["Staleness", "digest"]
 
-Day = str | None
+_EVERYTHING: Window = (None, None)
+_MOMENT = timedelta(microseconds=1)
 
 
 def digest(*parts: object) -> str:
@@ -31,176 +38,238 @@ class Staleness:
     Args:
         nodes: the assets, by key.
         ledger: what has been built.
-        days: the calendar, in order.
+        calendars: which partitions there are.
     """
 
-    def __init__(self, nodes: Mapping[dg.AssetKey, Node], ledger: Ledger, days: Sequence[str]) -> None:
+    def __init__(self, nodes: Graph, ledger: Ledger, calendars: Calendars) -> None:
         self._nodes = nodes
-        self._days = list(days)
-        self._position = {day: i for i, day in enumerate(self._days)}
         self._ledger = ledger
-        self._built: dict[dg.AssetKey, Mapping[Day, Built]] = {}
+        self._calendars = calendars
+        self._noted: dict[dg.AssetKey, dict[Partition, Built]] = {}
+        self._series: dict[dg.AssetKey, Series] = {}
+        self._spans: dict[dg.AssetKey, Spans] = {}
 
-    def note(self, key: dg.AssetKey, day: Day, version: str) -> None:
-        """Take it that (asset, day) now has this version, for what is built together with it."""
+    def note(self, key: dg.AssetKey, versions: Mapping[Partition, str]) -> None:
+        """Take it that partitions of an asset now have these versions, for what is built together with it."""
         made = dict(self.built(key))
-        made[day] = Built(version=version, inputs="", timestamp=0.0, run_id="", metadata={})
-        self._built[key] = made
+        made.update({p: Built(version=version[:32], inputs="") for p, version in versions.items()})
+        self._noted[key] = made
+        self._series.pop(key, None)
 
-    def built(self, key: dg.AssetKey) -> Mapping[Day, Built]:
-        """The newest materialisation of each day of an asset."""
-        if key not in self._built:
-            self._built[key] = dict(self._ledger.latest(key))
-        return self._built[key]
+    def built(self, key: dg.AssetKey) -> Mapping[Partition, Built]:
+        """The newest materialisation of each partition of an asset (of ``None`` when it has none)."""
+        return self._noted.get(key) or self._ledger.built(key)
 
-    def read_days(self, node: Node, dep: dg.AssetKey, day: Day, until: str | None = None) -> list[Day]:
-        """Which days of ``dep`` the given day of an asset reads."""
-        rule = node.rule(dep)
+    def window(self, node: Node, dep: dg.AssetKey, rule: Reads, partition: Partition, until: str = "") -> Window | None:
+        """The time that a partition reads of a partitioned upstream; None: none of it."""
         if rule == "order":
-            return []
-        if not self._is_daily(dep):
-            return [None]
+            return None
         if rule == "all":
-            return list(self._days)
+            return _EVERYTHING
         if rule == "until_read":
-            return [d for d in self._days if until is None or d <= until]
-        if day is None or day not in self._position:
-            return []
-        last = self._position[day]
-        first = 0 if rule == "before" else max(0, last - int(rule))
-        return list(self._days[first : last + 1])
+            return None, datetime.fromisoformat(until) if until else None
+        if partition is None or node.calendar is None:
+            return None
+        start, end = node.calendar.span(partition)
+        upstream = self._nodes.get(dep)
+        if node.calendar.instant and upstream is not None and upstream.calendar and upstream.calendar.instant:
+            end += _MOMENT  # a population as of that very instant is known then
+        return (None if rule == "before" else start - timedelta(seconds=float(rule))), end
 
-    def inputs(self, key: dg.AssetKey, day: Day, until: str | None = None) -> str:
-        """Digest of all that a materialisation of (asset, day) would be made from now."""
+    def inputs(self, key: dg.AssetKey, partition: Partition, until: str = "") -> str:
+        """Digest of all that a materialisation of (asset, partition) would be made from now."""
         node = self._nodes[key]
         read = [
-            (
-                dep.to_user_string(),
-                [(d, self._version(dep, d)) for d in self.read_days(node, dep, day, until)],
-            )
-            for dep in node.deps
+            (dep.to_user_string(), self._read(node, dep, rule, partition, until))
+            for dep, rule in node.inputs.items()
+            if rule != "order"
         ]
-        outside = (node.external(day) or "") if node.external and day else ""
-        return digest(node.code_version, read, outside)
+        outside = (node.external(partition) or "") if node.external and partition else ""
+        return digest(node.code_version, sorted(read), outside)
 
-    def wanted(self, node: Node) -> list[Day]:
-        """The days that an asset should have: all of the calendar, or those from its start on."""
-        if not node.daily:
+    def upstream_versions(self, key: dg.AssetKey) -> dict[str, str]:
+        """Upstream asset key to a digest over the versions of all that an unpartitioned asset reads of it."""
+        node = self._nodes[key]
+        return {
+            dep.to_user_string(): self._read(node, dep, rule, None, "")
+            for dep, rule in node.inputs.items()
+            if rule != "order"
+        }
+
+    def wanted(self, node: Node) -> list[Partition]:
+        """The partitions that an asset should have: all of its calendar, or those from its start on."""
+        if node.calendar is None:
             return [None]
+        keys = self._calendars.keys(node.calendar)
         if node.starts_with is None:
-            return list(self._days)
-        start = self.built(node.starts_with).get(None)
-        if start is None:
+            return list(keys)
+        if not self._ledger.count(node.starts_with):
             return []
-        first = str(start.metadata.get("first_day", ""))
-        made = self.built(node.key)
-        return [day for day in self._days if day >= first or day in made]
+        first = str(self._ledger.metadata(node.starts_with).get("first_day", ""))
+        made, start = self.built(node.key), node.calendar.cadence.start
+        since = datetime.fromisoformat(first).replace(tzinfo=UTC) if first else None
+        return [key for key in keys if since is None or start(key) >= since or key in made]
 
     @cached_property
-    def stale(self) -> dict[dg.AssetKey, frozenset[Day]]:
-        """Assets to their stale days (``None`` for an asset without days); only what is stale is listed.
+    def stale(self) -> dict[dg.AssetKey, frozenset[Partition]]:
+        """Assets to their stale partitions (``None`` for an asset without); only what is stale is listed.
 
-        Within assets that are built together, a day is also stale when something that it reads there is.
+        Within assets that are built together, a partition is also stale when something that it reads there is.
         """
-        result: dict[dg.AssetKey, frozenset[Day]] = {}
-        for key in self._in_order():
+        result: dict[dg.AssetKey, frozenset[Partition]] = {}
+        for key in in_order(self._nodes):
             node = self._nodes[key]
-            days = frozenset(day for day in self.wanted(node) if self._is_stale(node, day, result))
-            if days:
-                result[key] = days
+            circumstances = self._circumstances(node, result)
+            if circumstances and self._ledger.was_clean(key, circumstances):
+                continue
+            found = frozenset(p for p in self.wanted(node) if self._is_stale(node, p, result))
+            if found:
+                result[key] = found
+                if node.calendar is not None:
+                    self._spans[key] = Spans(node.calendar, [p for p in found if p is not None])
+            elif circumstances:
+                self._ledger.note_clean(key, circumstances)
         return result
 
+    def _circumstances(self, node: Node, stale: Mapping[dg.AssetKey, frozenset[Partition]]) -> str:
+        """All that the judgement of an asset depends on, as one text; empty when something in this process does too.
+
+        So what was found not to be stale is not looked at again, partition by partition, until something changes.
+        """
+        if self._noted or any(dep in stale for dep in node.inputs if dep in node.together):
+            return ""
+        keys = self._calendars.keys(node.calendar) if node.external and node.calendar is not None else []
+        upstream = {*node.inputs, *([node.starts_with] if node.starts_with else [])}
+        return digest(
+            node.code_version,
+            sorted((dep.to_user_string(), rule) for dep, rule in node.inputs.items()),
+            [self._ledger.digest(dep) for dep in sorted({node.key, *upstream})],
+            self._calendars.digest(node.calendar) if node.calendar is not None else "",
+            [node.external(key) for key in keys] if node.external else node.outside,
+        )
+
     @cached_property
-    def ready(self) -> dict[dg.AssetKey, frozenset[Day]]:
+    def ready(self) -> dict[dg.AssetKey, frozenset[Partition]]:
         """What is stale and reads nothing stale (or never made) other than what is built together with it."""
         found = {
-            key: frozenset(day for day in days if not self.waits_for(key, day))
-            for key, days in self.stale.items()
+            key: frozenset(p for p in partitions if not self.waits_for(key, p))
+            for key, partitions in self.stale.items()
         }
-        return {key: days for key, days in found.items() if days}
+        return {key: partitions for key, partitions in found.items() if partitions}
 
     @cached_property
-    def ready_together(self) -> dict[dg.AssetKey, frozenset[Day]]:
-        """What is ready on days on which nothing that is built with it waits, so that one run builds it all."""
+    def ready_together(self) -> dict[dg.AssetKey, frozenset[Partition]]:
+        """What is ready where nothing that is built with it waits, so that one run builds it all."""
 
-        def held(key: dg.AssetKey, day: Day) -> bool:
-            stale = [
-                other for other in self._nodes[key].together if day in self.stale.get(other, frozenset())
-            ]
-            return any(day not in self.ready.get(other, frozenset()) for other in stale)
+        def held(key: dg.AssetKey, partition: Partition) -> bool:
+            return any(
+                partition in self.stale.get(other, ()) and partition not in self.ready.get(other, ())
+                for other in self._nodes[key].together
+            )
 
         found = {
-            key: frozenset(day for day in days if not held(key, day)) for key, days in self.ready.items()
+            key: frozenset(p for p in partitions if not held(key, p)) for key, partitions in self.ready.items()
         }
-        return {key: days for key, days in found.items() if days}
+        return {key: partitions for key, partitions in found.items() if partitions}
 
-    def waits_for(self, key: dg.AssetKey, day: Day) -> frozenset[dg.AssetKey]:
-        """The assets that must be built before (asset, day) can be.
+    def waits_for(self, key: dg.AssetKey, partition: Partition) -> frozenset[dg.AssetKey]:
+        """The assets that must be built before (asset, partition) can be.
 
         What is only ordered behind must be there, and may be stale: a release serves until the next one does, also
-        while the gate keeps that one back.
+        while the gate keeps that one back. So must what a view is made from, and a view itself, with its newest code:
+        it holds no data, and who reads it waits for what it is made from.
         """
         node = self._nodes[key]
         before: set[dg.AssetKey] = set()
-        for dep in node.deps:
-            if dep not in self._nodes:
+        for dep in {*node.deps, *node.inputs}:
+            upstream = self._nodes.get(dep)
+            if upstream is None:
                 continue
-            stale = self.stale.get(dep, frozenset())
-            read = [d for d in self.read_days(node, dep, day) if d in stale]
+            if upstream.view and dep not in node.together and not self._is_current(upstream):
+                before.add(dep)
+            rule = "order" if node.view or upstream.view else node.inputs.get(dep, "order")
+            stale = self._stale_read(node, upstream, rule, partition)
             if dep in node.together:
-                before |= {upstream for d in read for upstream in self.waits_for(dep, d)}
-            elif read or not self.built(dep):
+                before |= {one for p in stale for one in self.waits_for(dep, p)}
+            elif stale or not (self._ledger.count(dep) or self._is_empty(upstream)):
                 before.add(dep)
         return frozenset(before)
 
+    def reads_any(self, key: dg.AssetKey, partition: Partition, dep: dg.AssetKey, of_dep: Spans | None, until: str) -> bool:
+        """Whether a partition reads some of these partitions of an upstream (None: of one without partitions)."""
+        node = self._nodes[key]
+        rule = node.inputs.get(dep, "order")
+        if rule == "order":
+            return False
+        if of_dep is None:
+            return True
+        window = self.window(node, dep, rule, partition, until)
+        return window is not None and of_dep.touch(window)
+
     def why(self, key: dg.AssetKey) -> str:
         """In words, why an asset is stale; empty when it is not."""
-        days = self.stale.get(key)
-        if not days:
+        partitions, calendar = self.stale.get(key), self._nodes[key].calendar
+        if not partitions:
             return ""
         built = self.built(key)
-        missing = [day for day in days if day not in built]
-        if len(missing) == len(days):
-            return "never materialised" if None in days else f"{len(days)} days to build"
-        return (
-            "its inputs changed"
-            if None in days
-            else f"{len(days) - len(missing)} days changed, {len(missing)} to build"
-        )
+        missing = [p for p in partitions if p not in built]
+        if calendar is None:
+            return "never materialised" if missing else "its inputs changed"
+        noun = f"{calendar.cadence.noun}s"
+        if len(missing) == len(partitions):
+            return f"{len(partitions)} {noun} to build"
+        return f"{len(partitions) - len(missing)} {noun} changed, {len(missing)} to build"
 
-    def _version(self, key: dg.AssetKey, day: Day) -> str:
-        built = self.built(key).get(day)
-        return built.version if built else ""
+    def view_version(self, node: Node) -> str:
+        """The version of a view: its code, with that of the views that it reads; what it shows is not its own."""
+        return digest(node.code_version)
 
-    def _is_daily(self, key: dg.AssetKey) -> bool:
-        if key in self._nodes:
-            return self._nodes[key].daily
-        return any(day is not None for day in self.built(key))
+    def _is_current(self, view: Node) -> bool:
+        built = self.built(view.key).get(None)
+        return built is not None and built.version == self.view_version(view)
 
-    def _is_stale(self, node: Node, day: Day, stale: Mapping[dg.AssetKey, frozenset[Day]]) -> bool:
-        built = self.built(node.key).get(day)
+    def _read(self, node: Node, dep: dg.AssetKey, rule: Reads, partition: Partition, until: str) -> str:
+        """Digest of what is read of an upstream."""
+        built, calendar = self.built(dep), self._calendar_of(dep)
+        if calendar is None:
+            return built[None].version if None in built else ""
+        window = self.window(node, dep, rule, partition, until)
+        return self._series_of(dep, calendar).digest(window) if window is not None else ""
+
+    def _calendar_of(self, key: dg.AssetKey) -> Calendar | None:
+        return self._nodes[key].calendar if key in self._nodes else None
+
+    def _series_of(self, key: dg.AssetKey, calendar: Calendar) -> Series:
+        if key not in self._series:
+            built = self.built(key)
+            self._series[key] = Series(calendar, {p: b.version for p, b in built.items() if p is not None})
+        return self._series[key]
+
+    def _stale_read(self, node: Node, dep: Node, rule: Reads, partition: Partition) -> list[Partition]:
+        """Stale partitions of an upstream that a partition reads."""
+        if rule == "order" or dep.key not in self.stale:
+            return []
+        if dep.calendar is None:
+            return [None]
+        window = self.window(node, dep.key, rule, partition)
+        return list(self._spans[dep.key].within(window)) if window is not None else []
+
+    def _is_empty(self, node: Node) -> bool:
+        """Whether there is nothing to wait for: a source of which nothing ever landed."""
+        return node.calendar is not None and node.outside and not self._calendars.order(node.calendar)
+
+    def _is_stale(self, node: Node, partition: Partition, stale: Mapping[dg.AssetKey, frozenset[Partition]]) -> bool:
+        built = self.built(node.key).get(partition)
         if built is None:
             return True
         if node.outside and node.external is None:
             return False  # what it reads cannot be seen from here; whoever watches that has it loaded anew
-        if node.external and day and node.external(day) is None:
+        if node.external and partition and node.external(partition) is None:
             return False
-        until = str(built.metadata[READ_UNTIL]) if READ_UNTIL in built.metadata else None
-        if built.inputs != self.inputs(node.key, day, until):
+        if built.inputs != self.inputs(node.key, partition, built.until):
             return True
-        siblings = [dep for dep in node.deps if dep in node.together and dep in stale]
-        return any(not stale[dep].isdisjoint(self.read_days(node, dep, day)) for dep in siblings)
-
-    def _in_order(self) -> list[dg.AssetKey]:
-        done: dict[dg.AssetKey, None] = {}
-
-        def visit(key: dg.AssetKey) -> None:
-            if key in done or key not in self._nodes:
-                return
-            for dep in self._nodes[key].deps:
-                visit(dep)
-            done[key] = None
-
-        for key in sorted(self._nodes):
-            visit(key)
-        return list(done)
+        return any(
+            self.reads_any(node.key, partition, dep, self._spans.get(dep), built.until)
+            for dep in node.inputs
+            if dep in node.together and dep in stale
+        )

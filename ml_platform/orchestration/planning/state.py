@@ -7,7 +7,7 @@ import dagster as dg
 from dagster import DagsterEventType
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
-from ml_platform.orchestration.planning.calendar import calendar
+from ml_platform.orchestration.planning.calendars import Calendars
 from ml_platform.orchestration.planning.ledger import Ledger
 from ml_platform.orchestration.planning.nodes import nodes_of
 from ml_platform.orchestration.planning.staleness import Staleness, digest
@@ -20,14 +20,14 @@ __all__ = ["AssetState", "CheckState", "asset_states", "check_states", "freshnes
 class AssetState:
     """One asset: content version, when it was last materialised (UTC, ISO 8601), freshness, checks, staleness.
 
-    ``days`` is how many days of it there are (None for an asset without days); ``freshness`` is fresh, late, overdue or
+    ``partitions`` is how many of it there are (None for an asset without); ``freshness`` is fresh, late, overdue or
     ``-`` where there is no policy; ``stale`` says in words what is to be done, and is empty when nothing is.
     """
 
     asset: str
     version: str | None
     materialized_at: str | None
-    days: int | None
+    partitions: int | None
     freshness: str
     checks_passed: int
     checks_failed: list[str]
@@ -74,7 +74,8 @@ def asset_states(platform: Platform, instance: dg.DagsterInstance, now: datetime
     """The state of every asset, upstream first."""
     graph = platform.definitions.resolve_asset_graph()
     nodes = nodes_of(list(graph.assets_defs), platform.externals)
-    staleness = Staleness(nodes, Ledger(instance), calendar(instance))
+    ledger = Ledger.of(instance)
+    staleness = Staleness(nodes, ledger, Calendars(instance))
     checks: dict[dg.AssetKey, list[CheckState]] = {}
     for check in check_states(instance, list(graph.asset_check_keys)).values():
         checks.setdefault(check.key.asset_key, []).append(check)
@@ -82,16 +83,15 @@ def asset_states(platform: Platform, instance: dg.DagsterInstance, now: datetime
     for key in graph.toposorted_asset_keys:
         if key not in nodes:
             continue
-        built = staleness.built(key)
-        newest = max((b.timestamp for b in built.values()), default=None)
+        count, newest = ledger.count(key), ledger.newest(key)
         at = datetime.fromtimestamp(newest, UTC) if newest is not None else None
-        versions = sorted((str(day), b.version) for day, b in built.items())
+        plain = nodes[key].calendar is None
         states.append(
             AssetState(
                 asset=key.to_user_string(),
-                version=None if not built else versions[0][1] if not nodes[key].daily else digest(versions),
+                version=None if not count else ledger.built(key)[None].version if plain else digest(ledger.digest(key)),
                 materialized_at=at.isoformat() if at else None,
-                days=len(built) if nodes[key].daily else None,
+                partitions=None if plain else count,
                 freshness=freshness_of(graph.get(key).freshness_policy, at, now),
                 checks_passed=sum(c.passed for c in checks.get(key, [])),
                 checks_failed=sorted(c.key.name for c in checks.get(key, []) if not c.passed),

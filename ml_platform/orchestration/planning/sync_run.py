@@ -9,9 +9,8 @@ import dagster as dg
 from ml_platform.errors import NotFoundError
 from ml_platform.orchestration.assets.online import SyncConfig
 from ml_platform.orchestration.local.home import PROCESS_TAG, process_tag
-from ml_platform.orchestration.planning.calendar import calendar
 from ml_platform.orchestration.planning.collecting import Collector, Failure
-from ml_platform.orchestration.planning.ledger import INPUTS, VERSION
+from ml_platform.orchestration.planning.ledger import INPUTS, VERSION, Ledger
 from ml_platform.orchestration.planning.up_to_date import Report
 
 __all__ = ["sync_now"]
@@ -37,9 +36,10 @@ def sync_now(
         What was done and what failed, and the figures of the sync; none when it was not completed.
 
     Raises:
-        NotFoundError: there are no days of data yet.
+        NotFoundError: its relation was never built.
     """
-    if not calendar(instance):
+    source = definitions.resolve_asset_graph().get(dg.AssetKey(["online", view])).parent_keys
+    if not any(Ledger.of(instance).count(key) for key in source):
         raise NotFoundError(f"there is nothing to sync to {view} yet; run `ml-platform run` first")
     key, collect, run_id = dg.AssetKey(["online", view]), Collector(), str(uuid.uuid4())
 

@@ -5,47 +5,50 @@ asked anew, so what turns out unchanged rebuilds nothing behind it.
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 
 import dagster as dg
 from dagster import DagsterEventType
 
 from ml_platform.orchestration.local.home import PROCESS_TAG, process_tag
-from ml_platform.orchestration.planning.calendar import calendar, extend_calendar
-from ml_platform.orchestration.planning.collecting import Collector, Done, Failure
-from ml_platform.orchestration.planning.ledger import Ledger
+from ml_platform.orchestration.planning.calendars import Calendar, Calendars, range_tags
+from ml_platform.orchestration.planning.collecting import Collector, Done, Failure, Made
+from ml_platform.orchestration.planning.ledger import Ledger, Partition
 from ml_platform.orchestration.planning.nodes import Node, nodes_of
-from ml_platform.orchestration.planning.staleness import Day, Staleness
+from ml_platform.orchestration.planning.staleness import Staleness
 from ml_platform.orchestration.planning.state import check_states
 from ml_platform.orchestration.planning.waves import Batch, Wave, batches, first_of
 
 __all__ = ["Report", "Updater"]
 
-_RANGE_START = "dagster/asset_partition_range_start"
-_RANGE_END = "dagster/asset_partition_range_end"
 _SKIPPED = Failure("", "it was skipped: something that it is built with failed")
+_AGAIN = Failure("", "it is stale again as soon as it is made: what it records of its inputs is not what it reads")
+_MOST_TIMES = 3
 
 
 @dataclass
 class Report:
-    """What an update did.
+    """The result of an update.
 
-    ``failed`` says what each asset raised, a line for each day that could not be read; ``stopped`` is why nothing more
-    was tried, and empty otherwise.
+    ``failed`` says what each asset raised, a line for each partition that could not be read; ``stopped`` is why nothing
+    more was tried, and empty otherwise; ``new`` are the partitions that landed, by calendar; ``made`` is what was
+    materialised of each asset.
     """
 
     steps: list[Done] = field(default_factory=list)
     checks: list[dg.AssetCheckEvaluation] = field(default_factory=list)
     failed: dict[dg.AssetKey, str] = field(default_factory=dict)
     waiting: dict[dg.AssetKey, str] = field(default_factory=dict)
-    new_days: list[str] = field(default_factory=list)
+    new: dict[str, list[str]] = field(default_factory=dict)
     run_ids: list[str] = field(default_factory=list)
+    made: dict[dg.AssetKey, Made] = field(default_factory=dict)
     stopped: str = ""
+    tried: Counter[Batch] = field(default_factory=Counter)
 
     def fail(self, key: dg.AssetKey, failure: Failure) -> None:
-        """Take note of an asset that could not be made, on some days of it if they are many."""
+        """Take note of an asset that could not be made, on some partitions of it if they are many."""
         lines = [*self.failed.get(key, "").splitlines(), *failure.message.splitlines()]
         self.failed[key] = "\n".join(dict.fromkeys(lines))
         if failure.of_lock:
@@ -66,6 +69,7 @@ class Updater:
         instance: where runs are recorded.
         externals: see :func:`~ml_platform.orchestration.planning.nodes.nodes_of`.
         on_event: called with each Dagster event as it happens.
+        selection: the assets that are brought up to date; None: all.
         log_level: of Dagster's log on the console; the event log has everything anyway.
     """
 
@@ -75,6 +79,8 @@ class Updater:
         instance: dg.DagsterInstance,
         externals: Mapping[dg.AssetKey, Callable[[str], str | None]],
         on_event: Callable[[dg.DagsterEvent], None] = lambda _: None,
+        *,
+        selection: Collection[dg.AssetKey] | None = None,
         log_level: str = "CRITICAL",
     ) -> None:
         self._definitions = definitions
@@ -82,55 +88,64 @@ class Updater:
         self._on_event = on_event
         self._run_config = {"loggers": {"console": {"config": {"log_level": log_level}}}}
         self._job = definitions.resolve_implicit_global_asset_job_def()
-        self.nodes: dict[dg.AssetKey, Node] = nodes_of(
-            list(definitions.resolve_asset_graph().assets_defs), externals
-        )
-        self._step_of = {
-            key: asset.node_def.name
-            for asset in definitions.resolve_asset_graph().assets_defs
-            if asset.is_executable
-            for key in asset.keys
+        assets = list(definitions.resolve_asset_graph().assets_defs)
+        nodes = nodes_of(assets, externals)
+        self.nodes: dict[dg.AssetKey, Node] = {
+            key: node for key, node in nodes.items() if selection is None or key in selection
         }
-        self.ledger = Ledger(instance)
+        self._step_of = {
+            key: asset.node_def.name for asset in assets if asset.is_executable for key in asset.keys
+        }
+        self.ledger = Ledger.of(instance)
 
     def staleness(self) -> Staleness:
         """What is stale now."""
-        return Staleness(self.nodes, self.ledger, calendar(self._instance))
+        self.ledger.refresh()
+        return Staleness(self.nodes, self.ledger, Calendars(self._instance))
 
     def update(
         self,
-        days: Iterable[date],
-        also: Callable[[Staleness], Mapping[dg.AssetKey, frozenset[Day]]] = lambda _: {},
+        landed: Mapping[Calendar, Iterable[str]],
+        also: Callable[[Staleness], Mapping[dg.AssetKey, frozenset[Partition]]] = lambda _: {},
     ) -> Report:
         """Bring everything up to date.
 
         Args:
-            days: the days of the data; the calendar is extended by them.
+            landed: the partitions that landed, by the calendars of their sources, which are extended by them; what is
+                derived from those follows.
             also: asked once when nothing else is stale: what to build although its inputs have not changed (a due
                 retraining).
         """
-        report = Report(new_days=extend_calendar(self._instance, days))
+        calendars = Calendars(self._instance)
+        report = Report(
+            new={c.name: new for c, keys in landed.items() if (new := calendars.extend(c, keys))}
+        )
+        calendars.follow({node.calendar for node in self.nodes.values() if node.calendar is not None})
         asked = False
         while True:
             state = self.staleness()
             wave: Wave = {
-                key: days
-                for key, days in state.ready.items()
+                key: partitions
+                for key, partitions in state.ready.items()
                 if key not in report.failed and not self._blocked(key)
             }
             if not wave and not asked and not report.stopped:
                 asked = True
+                due = also(state)
                 wave = {
-                    key: days for key, days in also(state).items() if self._may_be_made(state, key, report)
+                    key: partitions
+                    for key, partitions in due.items()
+                    if key in self.nodes and self._may_be_made(state, key, report)
                 }
             if not wave or report.stopped:
                 waiting = {
                     key: self._waits_for(state, key) for key in state.stale if key not in report.failed
                 }
                 report.waiting = {key: reason for key, reason in waiting.items() if reason}
+                self.ledger.summarise()
                 return report
             wave = first_of(wave, state, self.nodes)
-            for batch in batches(wave, state, self.nodes, calendar(self._instance)):
+            for batch in batches(wave, state, self.nodes, Calendars(self._instance)):
                 if not report.stopped and not self._failed_before(batch, report):
                     self._execute(batch, report)
 
@@ -139,7 +154,7 @@ class Updater:
         return not (key in report.failed or state.waits_for(key, None) or self._blocked(key))
 
     def _failed_before(self, batch: Batch, report: Report) -> bool:
-        """Whether earlier days of it, from which it reads, could not be made; raw days do not read each other."""
+        """Whether earlier partitions of it, from which it reads, could not be made; raw ones do not read each other."""
         return any(key in report.failed and self.nodes[key].external is None for key in batch.keys)
 
     def _blocked(self, key: dg.AssetKey) -> list[dg.AssetKey]:
@@ -151,7 +166,7 @@ class Updater:
 
     def _waits_for(self, state: Staleness, key: dg.AssetKey) -> str:
         before = sorted(
-            {dep.to_user_string() for day in state.stale[key] for dep in state.waits_for(key, day)}
+            {dep.to_user_string() for one in state.stale[key] for dep in state.waits_for(key, one)}
         )
         if before:
             return f"waits for {', '.join(before)}"
@@ -159,10 +174,15 @@ class Updater:
         return f"is not made: a blocking check of {blocked} failed" if blocked else ""
 
     def _execute(self, batch: Batch, report: Report) -> None:
+        report.tried[batch] += 1
+        if report.tried[batch] > _MOST_TIMES:
+            for key in batch.keys:
+                report.fail(key, _AGAIN)
+            return
         run_id = str(uuid.uuid4())
         tags = {PROCESS_TAG: process_tag() or ""}
         if batch.first is not None and batch.last is not None:
-            tags |= {_RANGE_START: batch.first, _RANGE_END: batch.last}
+            tags |= range_tags(batch.first, batch.last)
         collect = Collector()
 
         def on_entry(entry: dg.EventLogEntry, _cursor: object = None) -> None:
@@ -182,6 +202,8 @@ class Updater:
         )
         report.run_ids.append(run_id)
         report.steps += collect.steps
+        for key, made in collect.materialized.items():
+            report.made.setdefault(key, Made()).join(made)
         report.checks += collect.checks
         told: set[str] = set()
         for key in sorted(batch.keys - collect.made):
@@ -196,13 +218,16 @@ class Updater:
                 self._execute(half, report)
 
     def _halves(self, key: dg.AssetKey, batch: Batch) -> list[Batch]:
-        """Raw days of which one cannot be read are loaded by halves: one bad file does not hold up the rest."""
-        if self.nodes[key].external is None or batch.first == batch.last:
+        """Raw partitions of which one cannot be read are loaded by halves: one bad file does not hold up the rest."""
+        if self.nodes[key].external is None or batch.calendar is None or batch.first == batch.last:
             return []
-        order = calendar(self._instance)
+        order = Calendars(self._instance).order(batch.calendar)
         first, last = order.index(str(batch.first)), order.index(str(batch.last))
         middle = (first + last) // 2
-        return [Batch(frozenset({key}), order[a], order[b]) for a, b in ((first, middle), (middle + 1, last))]
+        return [
+            Batch(frozenset({key}), batch.calendar, order[a], order[b])
+            for a, b in ((first, middle), (middle + 1, last))
+        ]
 
 
 def failed_blocking_checks(

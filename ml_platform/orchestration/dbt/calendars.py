@@ -1,0 +1,102 @@
+"""The calendar of each relation that sources and dbt models make."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ml_platform.cadence import Cadence
+from ml_platform.errors import ConfigurationError
+from ml_platform.ingestion.source import RawSource
+from ml_platform.ingestion.sources import sources_of
+from ml_platform.orchestration.assets.raw import calendar_of
+from ml_platform.orchestration.dbt.project import manifest_path
+from ml_platform.orchestration.planning.calendars import Calendar, derived
+from ml_platform.project import load_use_cases
+from ml_platform.settings import Settings
+
+__all__ = ["RelationCalendars", "meta", "relation_calendars"]
+
+Props = Mapping[str, Any]
+
+
+def meta(props: Props) -> Mapping[str, Any]:
+    """``meta`` of a dbt resource, wherever it was configured."""
+    return {**props.get("meta", {}), **props.get("config", {}).get("meta", {})}
+
+
+@cache
+def relation_calendars(root: Path) -> "RelationCalendars":
+    """The calendars of a project: of the sources that its use cases declare, and of its dbt models.
+
+    Args:
+        root: the project's folder; its ``dbt_project`` is parsed if no process did so before.
+    """
+    project = root / "dbt_project"
+    manifest = json.loads(manifest_path(project, Settings()).read_text()) if project.is_dir() else {}
+    return RelationCalendars(sources_of(load_use_cases(root)), manifest)
+
+
+class RelationCalendars:
+    """Looks up calendars by relation (``schema.table``) or by dbt's unique id.
+
+    A raw table has its source's calendar. A model that is made partition by partition (its ``meta.partitions``) has
+    that of the relation which it names as ``events``, or one derived from it when it names another cadence. Any other
+    model has no partitions; in time it follows what it is made from, when that agrees.
+
+    Attributes:
+        sources: the sources of the landing folder.
+        manifest: dbt's manifest, parsed; empty without a dbt project.
+    """
+
+    def __init__(self, sources: Sequence[RawSource], manifest: Props) -> None:
+        self.sources, self.manifest = tuple(sources), manifest
+        self._raw = {source.relation: calendar_of(source) for source in sources}
+        self._resources: dict[str, Props] = {**manifest.get("nodes", {}), **manifest.get("sources", {})}
+        self._by_relation = {
+            f"{props['schema']}.{props['name']}": unique_id
+            for unique_id, props in self._resources.items()
+            if props["resource_type"] in {"model", "seed", "snapshot", "source"}
+        }
+        self._known: dict[str, Calendar | None] = {}
+
+    def of(self, relation: str) -> Calendar | None:
+        """The calendar that a relation follows in time; None when it follows none, or several."""
+        if relation in self._raw:
+            return self._raw[relation]
+        unique_id = self._by_relation.get(relation)
+        return self.of_resource(unique_id) if unique_id else None
+
+    def of_resource(self, unique_id: str) -> Calendar | None:
+        """The same, by dbt's unique id."""
+        if unique_id not in self._known:
+            self._known[unique_id] = None  # dbt's graph has no cycles; should it have one, it ends here
+            self._known[unique_id] = self._find(unique_id)
+        return self._known[unique_id]
+
+    def partitions_of(self, unique_id: str) -> Calendar | None:
+        """The calendar of a model's partitions; None when it is made whole."""
+        made = "partitions" in meta(self._resources[unique_id])
+        return self.of_resource(unique_id) if made else None
+
+    def _find(self, unique_id: str) -> Calendar | None:
+        props = self._resources[unique_id]
+        relation = f"{props['schema']}.{props['name']}"
+        if relation in self._raw:
+            return self._raw[relation]
+        upstream = [one for one in props.get("depends_on", {}).get("nodes", []) if one in self._resources]
+        declared = meta(props).get("partitions")
+        if declared is None:
+            found = {self.of_resource(one) for one in upstream} - {None}
+            return found.pop() if len(found) == 1 else None
+        named = [one for one in upstream if self._resources[one]["name"] == declared["events"]]
+        base = self.of_resource(named[0]) if named else None
+        if base is None:
+            names = ", ".join(sorted(self._resources[one]["name"] for one in upstream))
+            raise ConfigurationError(
+                f"dbt model {relation}: replaces_partitions(events='{declared['events']}') names nothing that it reads "
+                f"and that has partitions; it reads {names or 'nothing'}: name one that follows one source"
+            )
+        cadence = Cadence(declared["cadence"]) if declared.get("cadence") else base.cadence
+        return derived(base, cadence, instant=bool(declared.get("instant")))
