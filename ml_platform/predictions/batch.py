@@ -200,6 +200,7 @@ class _Shadow:
         self._file = file
         self._rows: _Rows | None = None
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
+        self._written: list[PartitionPredictions] | None = None
 
     def prepare(self, scoring: BatchScoring, cadence: Cadence, events: pa.Schema) -> None:
         with self._guarded():
@@ -218,15 +219,14 @@ class _Shadow:
         """Write what was predicted; None: there was an error."""
         if self._rows is None or self.error:
             return None
-        made: list[PartitionPredictions] | None = None
         with self._guarded():
             batches: Iterable[pa.RecordBatch] = ()
             if self._writer is not None:
                 self._writer.close()
                 self._file.seek(0)
                 batches = pa.ipc.open_stream(self._file)
-            made = _write(self._rows, keys, warehouse, batches)
-        return made
+            self._written = _write(self._rows, keys, warehouse, batches)
+        return self._written
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

@@ -83,6 +83,7 @@ def test_the_artifacts_of_a_run_come_back_as_they_were(tracking: Tracking, name:
     assert run.read("report.json") == b"[1]"
     assert run.read("nothing.json") is None
     assert run.read("gates/nothing.json") is None
+    assert run.files("gates") == {}
     for content in (b"one", b"two"):
         run.add("gates/abc.json", content)
     assert run.read("gates/abc.json") == b"two"

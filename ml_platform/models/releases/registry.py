@@ -330,8 +330,7 @@ class Registry:
     def fetch(self, release: Release, cache: Path) -> Path:
         """A local folder with exactly the model files of a release, each verified against its digest.
 
-        The stored files are read anew each time: a copy in the cache never hides that the registry was
-        changed.
+        Stored files are read anew each time: a copy in the cache never hides that the registry was changed.
 
         Args:
             release: from :meth:`current`, :meth:`get` or :meth:`list`.

@@ -25,9 +25,17 @@ from ml_platform.models.training.judgement import (
     Judgement,
     gate_version,
     judged,
+    newest_judgement,
     read_judgement,
 )
-from ml_platform.models.training.tracking import MODEL_FOLDER, FinishedRun, RunWriter, Tracking, tracked_name
+from ml_platform.models.training.tracking import (
+    CANDIDATE,
+    MODEL_FOLDER,
+    FinishedRun,
+    RunWriter,
+    Tracking,
+    tracked_name,
+)
 from ml_platform.models.training.versions import code_version, library_versions, training_key
 from ml_platform.use_case import Model, UseCase
 
@@ -37,6 +45,7 @@ __all__ = [
     "judge_again",
     "open_candidate",
     "open_recorded",
+    "registered_candidate",
     "train_candidate",
     "training_parameters",
     "training_recipe",
@@ -145,6 +154,36 @@ def open_candidate(
     run = tracking.open(tracked_name(use_case.name, model.name), run_id)
     found = read_judgement(run, judgement)
     return _candidate(use_case, model, tracking, run, run.model(scratch), found, created=False)
+
+
+def registered_candidate(
+    use_case: UseCase, model: Model, version: str, *, tracking: Tracking, scratch: Path
+) -> Candidate:
+    """The candidate of a registered model version, with its newest judgement; nothing is trained or judged.
+
+    Args:
+        use_case: whose.
+        model: which of its models.
+        version: the number of the version in MLflow, or ``candidate`` for the newest that was trained.
+        tracking: where runs are.
+        scratch: folder for model files.
+
+    Raises:
+        NotFoundError: there is no such version, or it was never judged.
+    """
+    name = tracked_name(use_case.name, model.name)
+    number = tracking.alias(name, CANDIDATE) if version == CANDIDATE else version
+    if number is None:
+        raise NotFoundError(
+            f"{use_case.name}/{model.name} has no candidate; materialise {use_case.name}/{model.name}"
+        )
+    run = tracking.open(name, tracking.run_of_version(name, number))
+    judgement = newest_judgement(run)
+    if judgement is None:
+        raise NotFoundError(
+            f"version {number} of {name} was never judged; materialise {use_case.name}/{model.name}, which judges it"
+        )
+    return _candidate(use_case, model, tracking, run, run.model(scratch), judgement, created=False)
 
 
 def open_recorded(

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,10 @@ from ml_platform.models.training.tracking import FinishedRun
 from ml_platform.models.training.versions import code_version
 from ml_platform.use_case import Model
 
-__all__ = ["Champion", "Judgement", "gate_version", "judged", "read_judgement"]
+__all__ = ["Champion", "Judgement", "gate_version", "judged", "newest_judgement", "read_judgement"]
+
+
+FOLDER = "gates"
 
 
 class Champion(NamedTuple):
@@ -73,7 +76,7 @@ def judged(
         rows: reads the snapshot; asked only for a new judgement.
     """
     against = f"{gate_version(model)} {champion.version if champion else ''}"
-    path = f"gates/{hashlib.sha256(against.encode()).hexdigest()[:16]}.json"
+    path = f"{FOLDER}/{hashlib.sha256(against.encode()).hexdigest()[:16]}.json"
     if run.read(path) is None:
         newest = report["folds"][0]
         windows = ("train_start", "train_end", "test_start", "test_end")
@@ -87,6 +90,7 @@ def judged(
             champion=champion.model if champion else None,
         )
         content = {
+            "at": datetime.now(UTC).isoformat(),
             "champion": champion.version if champion else None,
             "outcomes": [asdict(outcome) for outcome in outcomes],
         }
@@ -108,3 +112,10 @@ def read_judgement(run: FinishedRun, path: str) -> Judgement:
     stored = json.loads(content)
     outcomes = tuple(CheckOutcome(**outcome) for outcome in stored["outcomes"])
     return Judgement(path, hashlib.sha256(content).hexdigest(), stored["champion"], outcomes)
+
+
+def newest_judgement(run: FinishedRun) -> Judgement | None:
+    """The judgement that was made last; None when the run was never judged."""
+    stored = {path: json.loads(content)["at"] for path, content in run.files(FOLDER).items()}
+    newest = max(stored, key=lambda path: (stored[path], path), default=None)
+    return read_judgement(run, f"{FOLDER}/{newest}") if newest else None

@@ -132,7 +132,9 @@ class FinishedRun:
             return Path(self._client.download_artifacts(self.run_id, path, scratch)).read_bytes()
 
     def files(self, folder: str) -> dict[str, bytes]:
-        """Artifacts directly within a folder: name to content."""
+        """Artifacts directly within a folder, which need not be there: name to content."""
+        if folder not in {item.path for item in self._client.list_artifacts(self.run_id)}:
+            return {}
         with tempfile.TemporaryDirectory() as scratch:
             local = Path(self._client.download_artifacts(self.run_id, folder, scratch))
             return {path.name: path.read_bytes() for path in sorted(local.iterdir()) if path.is_file()}

@@ -1,6 +1,6 @@
 """Monitoring of the released model, by the labels that have been reported since."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import timedelta
 
 import dagster as dg
 
@@ -10,30 +10,36 @@ from ml_platform.monitoring.performance import performance, performance_check, p
 from ml_platform.monitoring.served import Served
 from ml_platform.orchestration.assets.checks import Checks
 from ml_platform.orchestration.assets.naming import (
-    DAILY,
     Materialized,
     asset_key,
     common,
     declaration_version,
+    freshness_of,
 )
 from ml_platform.orchestration.assets.pictures import pictures
-from ml_platform.orchestration.planning.calendar import end_of
+from ml_platform.orchestration.assets.predictions import prediction_key
+from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.conditions import when_stale
 from ml_platform.orchestration.planning.recording import Recording
-from ml_platform.predictions.table import batch_prediction
+from ml_platform.predictions.table import BatchScoring, serving_sql
 from ml_platform.storage.base import ObjectStore
-from ml_platform.use_case import UseCase
-from ml_platform.warehouse.base import Query, Warehouse
+from ml_platform.warehouse.base import Warehouse
 
 __all__ = ["performance_asset"]
 
 _DRIFT_DAYS = 7
 
 
-def performance_asset(use_case: UseCase) -> dg.AssetsDefinition:
-    """``<use_case>/performance``: how the predictions did, and whether they drift."""
-    key = dg.AssetKey([use_case.name, "performance"])
-    label, relation = use_case.data.label, batch_prediction(use_case).relation
+def performance_asset(scoring: BatchScoring, calendar: Calendar) -> dg.AssetsDefinition:
+    """``<use_case>/<model>/performance``: how the predictions that served did, and whether they drift.
+
+    Args:
+        scoring: whose predictions.
+        calendar: of their partitions.
+    """
+    key, predictions = prediction_key(scoring, "performance"), prediction_key(scoring, "predictions")
+    use_case, label = scoring.use_case, scoring.dataset.label
+    name = (scoring.owner.name, scoring.model.name)
     reports = [asset_key(label.relation)] if label else []
     checks = Checks(
         key,
@@ -45,11 +51,11 @@ def performance_asset(use_case: UseCase) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[dg.AssetKey([use_case.name, "predictions"]), *reports],
+        deps=[predictions, *reports],
         code_version=declaration_version(use_case.retraining, label.model_dump_json() if label else ""),
         description="Metrics of the released predictions on days whose labels have been reported, day by day.",
         check_specs=checks.specs,
-        freshness_policy=DAILY,
+        freshness_policy=freshness_of(calendar.cadence),
         automation_condition=when_stale(),
         pool="warehouse",
         **common(use_case, "monitoring"),
@@ -60,24 +66,19 @@ def performance_asset(use_case: UseCase) -> dg.AssetsDefinition:
         registry: dg.ResourceParam[ObjectStore],
     ) -> Materialized:
         recording = Recording(context)
-        releases = Registry(registry)
-        days = [
-            day
-            for day in recording.calendar
-            if day in recording.built_days(dg.AssetKey([use_case.name, "predictions"]))
-        ]
-        trained = {r.version: r.manifest.train_window.end for r in releases.list(use_case.name)}
-        rows = Query(f"SELECT * FROM {warehouse.dialect.quoted(relation)}", {})
-        served = Served(relation, rows, use_case.data, use_case.model())
-        found = performance(served, warehouse, as_of=end_of(recording.calendar[-1]), trained_until=trained)
-        release = releases.current(use_case.name)
-        end = _start_of(days[-1]) + timedelta(days=1) if days else end_of(recording.calendar[-1])
+        releases, as_of = Registry(registry), recording.as_of(calendar)
+        rows = serving_sql(scoring, calendar.cadence, warehouse.dialect)
+        served = Served(scoring.declared.relation, rows, scoring.dataset, scoring.model)
+        trained = {r.version: r.manifest.train_window.end for r in releases.list(*name)}
+        found = performance(served, warehouse, as_of=as_of, trained_until=trained)
+        release, made = releases.current(*name), recording.built_keys(predictions)
+        end = calendar.cadence.end(made[-1]) if made else as_of
         drift = prediction_drift(
             served,
             warehouse,
             release.manifest.test_predictions if release else None,
             release.version if release else None,
-            first=_start_of(days[-_DRIFT_DAYS:][0]) if days else end,
+            first=end - timedelta(days=_DRIFT_DAYS),
             end=end,
         )
         outcomes = [performance_check(use_case, served, found), drift]
@@ -93,7 +94,3 @@ def performance_asset(use_case: UseCase) -> dg.AssetsDefinition:
         )
 
     return performance_
-
-
-def _start_of(day: str) -> datetime:
-    return datetime.combine(date.fromisoformat(day), time(), UTC)

@@ -35,7 +35,8 @@ def retraining_due(
         last_automatic: when the last automatic training started, for the cool-down; None when a person asks, who may.
     """
     ledger = Ledger.of(instance)
-    dataset, performance = (dg.AssetKey([use_case.name, name]) for name in ("dataset", "performance"))
+    dataset = dg.AssetKey([use_case.name, "dataset"])
+    performance = dg.AssetKey([use_case.name, use_case.models[0].name, "performance"])
     snapshot, judged = ledger.newest(dataset), ledger.newest(performance)
     if snapshot is None:
         return Decision(False, "there is no snapshot yet: the first is made as soon as its inputs are there")
@@ -68,11 +69,13 @@ def due_datasets(
 
 def retraining_sensor(use_case: UseCase) -> dg.SensorDefinition:
     """Starts a training when one is due, at most one within the cool-down, however much data arrives."""
-    names = ("dataset", "model", "champion")
+    trained = [path for model in use_case.models for path in ([model.name], [model.name, "champion"])]
 
     @dg.sensor(
         name=f"{use_case.name}_retraining",
-        asset_selection=dg.AssetSelection.assets(*[[use_case.name, name] for name in names]),
+        asset_selection=dg.AssetSelection.assets(
+            *[[use_case.name, *path] for path in (["dataset"], *trained)]
+        ),
         minimum_interval_seconds=60,
         description="Trains anew when enough labels were reported or performance fell, with a cool-down.",
         required_resource_keys={"warehouse"},
