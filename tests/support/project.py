@@ -95,8 +95,8 @@ def state_of(home: Path) -> dict[str, Any]:
     return {
         "tables": versions,
         "snapshots": sorted(o.key for o in objects.list("datasets/") if o.key.endswith("manifest.json")),
-        "releases": [release.version for release in registry.list("card_fraud")],
-        "changes": [(e.sequence, e.action, e.version) for e in registry.history("card_fraud")],
+        "releases": [release.version for release in registry.list("card_fraud", "model")],
+        "changes": [(e.sequence, e.action, e.version) for e in registry.history("card_fraud", "model")],
         "events": events,
         "online": online_rows(home / "online.db"),
     }
