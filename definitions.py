@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 def platform() -> "Platform":
     """The project, composed once in a process."""
     from ml_platform.ingestion.sources import sources_of
-    from ml_platform.orchestration.component import UseCaseComponent
     from ml_platform.orchestration.platform import Platform
+    from ml_platform.project import load_use_cases
     from ml_platform.settings import Settings
     from resources import resources_for
 
     settings = Settings()
-    tree = dg.ComponentTree.for_project(Path(__file__).parent)
-    use_cases = [component.declaration for component in tree.get_all_components(of_type=UseCaseComponent)]
+    root = Path(__file__).parent
+    use_cases = load_use_cases(root)
     sources = sources_of(use_cases)
 
     def load() -> dg.Definitions:
@@ -32,7 +32,7 @@ def platform() -> "Platform":
         from sensors import sensors_for
 
         graph = dg.Definitions.merge(
-            tree.build_defs(),
+            dg.ComponentTree.for_project(root).build_defs(),
             online_definitions(composed.use_cases, settings.online_place),
             dg.Definitions(
                 assets=[raw_asset(source, sources) for source in sources],

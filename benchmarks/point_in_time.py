@@ -16,9 +16,9 @@ import duckdb
 
 from benchmarks.contestants import Contestant, Rounds, feast_python, report
 from benchmarks.peers.measuring import FEATURES
-from ml_platform.features.point_in_time.base import PointInTimeRequest
-from ml_platform.features.point_in_time.join import join_sql
+from ml_platform.features.point_in_time.join import PointInTimeRequest, join_sql
 from ml_platform.use_case import FeatureView, ViewFeatures
+from ml_platform.warehouse.duckdb_dialect import DuckDBDialect
 
 __all__ = ["main"]
 
@@ -84,7 +84,7 @@ def main() -> None:
         occurred_at="event_timestamp",
         views=(ViewFeatures(view=VIEW, features=FEATURES),),
     )
-    ours = join_sql(request, "duckdb")
+    ours = join_sql(request, DuckDBDialect())
     columns = ", ".join(f"v.{name} AS view__{name}" for name in FEATURES)
     bare = (
         f"SELECT l.*, {columns} FROM bench.labels AS l ASOF LEFT JOIN bench.rows AS v"
@@ -105,7 +105,7 @@ def main() -> None:
             store: stack.enter_context(
                 Contestant("feast_point_in_time", folder, store, interpreter=interpreter)
             )
-            for store in ("file", "duckdb")
+            for store in ("file", DuckDBDialect())
         }
         asked = [
             {"ours": join(connection, ours), **{store: one.ask("join") for store, one in feast.items()}}

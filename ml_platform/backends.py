@@ -38,6 +38,7 @@ def _warehouse(settings: Settings) -> AbstractContextManager["Warehouse"]:
             settings.warehouse_path,
             lock_timeout_seconds=settings.lock_timeout_seconds,
             memory_limit=settings.warehouse_memory,
+            scratch=settings.scratch_path / "warehouse",
         )
     )
 

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ml_platform.cli.project import backends_of, load_platform
+from ml_platform.cli.project import load_platform
 from ml_platform.errors import NotFoundError
-from ml_platform.events.base import LoggedEvent
+from ml_platform.events.base import EventLog, LoggedEvent
 
 __all__ = ["events"]
 
@@ -27,7 +27,11 @@ def tail(
     Example: ml-platform events tail card_fraud.predictions -n 3
     """
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    log = backends_of(load_platform()).events
+    with load_platform().backends() as backends:
+        _tail(backends.events, console, topic, lines, follow=follow)
+
+
+def _tail(log: EventLog, console: Console, topic: str | None, lines: int, *, follow: bool) -> None:
     topics = log.topics()
     if topic is None:
         for name, count in topics.items():

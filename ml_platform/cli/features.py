@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ml_platform.cli.progress import RunProgress
-from ml_platform.cli.project import backends_of, load_platform
+from ml_platform.cli.project import load_platform
 from ml_platform.cli.summary import print_failures
 from ml_platform.errors import DataError, NotFoundError
-from ml_platform.features.online.base import Key
+from ml_platform.features.online.base import Key, OnlineStore
 from ml_platform.features.online.columns import parse_text, timestamp
 from ml_platform.features.online.records import Record
 from ml_platform.features.sync.parity import diff as compare
@@ -50,8 +50,14 @@ def get(
     """
     platform = load_platform()
     declared = platform.view(view)
-    store = backends_of(platform).online_store
-    record = store.record(view)
+    with platform.backends() as backends:
+        _get(backends.online_store, declared, keys, as_of, as_json=as_json)
+
+
+def _get(
+    store: OnlineStore, declared: FeatureView, keys: list[str], as_of: datetime | None, *, as_json: bool
+) -> None:
+    record = store.record(declared.name)
     wanted = [_key(declared, record, key) for key in keys]
     now = as_of.astimezone(UTC) if as_of and as_of.tzinfo else as_of.replace(tzinfo=UTC) if as_of else None
     now = now or _newest(record)
@@ -83,10 +89,10 @@ def describe(view: View, as_json: AsJson = False) -> None:
     Example: ml-platform features describe customer_daily
     """
     platform = load_platform()
-    backends = backends_of(platform)
-    told = describe_view(
-        platform.view(view), backends.warehouse, backends.online_store, list(platform.use_cases)
-    )
+    with platform.backends() as backends:
+        told = describe_view(
+            platform.view(view), backends.warehouse, backends.online_store, list(platform.use_cases)
+        )
     if as_json:
         _print_json(told)
         return
@@ -109,9 +115,10 @@ def diff(
     """
     platform = load_platform()
     declared = platform.view(view)
-    store = backends_of(platform).online_store
-    wanted = _key(declared, store.record(view), key)
-    found = compare(declared, wanted, backends_of(platform).warehouse, store)
+    with platform.backends() as backends:
+        store = backends.online_store
+        wanted = _key(declared, store.record(view), key)
+        found = compare(declared, wanted, backends.warehouse, store)
     times = (found.offline_event_timestamp, found.online_event_timestamp)
     if times == (None, None):
         raise NotFoundError(f"{view} has no entity {key}, neither offline nor online")
@@ -176,8 +183,9 @@ def resume(view: View) -> None:
 
 def _pause(view: str, *, paused: bool) -> None:
     platform = load_platform()
-    store = backends_of(platform).online_store
-    store.pause(platform.view(view).name, paused=paused)
+    name = platform.view(view).name
+    with platform.backends() as backends:
+        backends.online_store.pause(name, paused=paused)
     _print(f"{view} is {'paused: nothing is shipped until it is resumed' if paused else 'not paused'}")
 
 
@@ -188,10 +196,10 @@ def drop_retired(view: View) -> None:
     Example: ml-platform features drop-retired customer_daily
     """
     platform = load_platform()
-    store = backends_of(platform).online_store
-    _print(
-        f"dropped: {', '.join(store.drop_retired(platform.view(view).name)) or 'there was nothing to drop'}"
-    )
+    name = platform.view(view).name
+    with platform.backends() as backends:
+        dropped = backends.online_store.drop_retired(name)
+    _print(f"dropped: {', '.join(dropped) or 'there was nothing to drop'}")
 
 
 def _key(view: FeatureView, record: Record, text: str) -> Key:

@@ -17,6 +17,7 @@ from ml_platform.cli.releases import releases
 from ml_platform.cli.run import run
 from ml_platform.cli.status import status
 from ml_platform.cli.ui import ui
+from ml_platform.declaration import declaration_error
 from ml_platform.errors import MLPlatformError
 
 __all__ = ["app", "console", "main"]
@@ -93,6 +94,9 @@ def _one_line(error: BaseException) -> str:
             f"ML_PLATFORM_{'__'.join(map(str, wrong['loc'])).upper()}={wrong['input']!r}: {wrong['msg']}"
             for wrong in error.errors()
         )
+    for wrong in chain:
+        if isinstance(wrong, ValidationError):
+            return str(declaration_error(wrong, wrong.title))
     if isinstance(error, OSError) and error.errno in _OF_DISK:
         return (
             f"{error.filename or 'a file'}: {error.strerror}; ML_PLATFORM_HOME and ML_PLATFORM_LANDING must "

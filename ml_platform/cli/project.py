@@ -7,14 +7,12 @@ import sys
 import warnings
 from pathlib import Path
 
-import click
 import dagster as dg
 
-from ml_platform.backends import Backends
 from ml_platform.errors import ConfigurationError
 from ml_platform.orchestration.platform import Platform
 
-__all__ = ["backends_of", "load_platform"]
+__all__ = ["load_platform"]
 
 
 def load_platform() -> Platform:
@@ -38,8 +36,3 @@ def load_platform() -> Platform:
         ) from error
     platform: Platform = composer.platform()
     return platform
-
-
-def backends_of(platform: Platform) -> Backends:
-    """The ports of a platform for the command that runs; what it opens is closed when the command ends."""
-    return click.get_current_context().with_resource(platform.backends())

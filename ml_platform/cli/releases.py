@@ -1,6 +1,8 @@
 """``ml-platform releases``: what serves, what served, and the way back."""
 
 import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -8,7 +10,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
 
-from ml_platform.cli.project import backends_of, load_platform
+from ml_platform.cli.project import load_platform
 from ml_platform.errors import NotFoundError
 from ml_platform.models.releases.registry import Registry
 from ml_platform.orchestration.assets.champion import mirror_alias
@@ -23,8 +25,10 @@ UseCaseOption = Annotated[
 ]
 
 
-def _registry(platform: Platform) -> Registry:
-    return Registry(backends_of(platform).registry)
+@contextmanager
+def _registry(platform: Platform) -> Iterator[Registry]:
+    with platform.backends() as backends:
+        yield Registry(backends.registry)
 
 
 @releases.command("list")
@@ -34,12 +38,13 @@ def list_releases(use_case: UseCaseOption = None) -> None:
     Example: ml-platform releases list
     """
     platform = load_platform()
-    name, registry = platform.use_case(use_case).name, _registry(platform)
-    current = registry.promotion(name)
+    name = platform.use_case(use_case).name
+    with _registry(platform) as registry:
+        current, history = registry.promotion(name), list(registry.history(name))
     table = Table(
         "when (UTC)", "version", "what", "who", "why", "", title=f"releases of {name}", title_justify="left"
     )
-    for entry in registry.history(name):
+    for entry in history:
         serves = current is not None and entry.sequence == current.sequence
         table.add_row(
             f"{entry.at:%Y-%m-%d %H:%M:%S}",
@@ -62,12 +67,13 @@ def show(
     Example: ml-platform releases show
     """
     platform = load_platform()
-    name, registry = platform.use_case(use_case).name, _registry(platform)
-    current = registry.promotion(name)
-    if version is None and current is None:
-        raise NotFoundError(f"{name} has no release yet; run `ml-platform run`")
-    wanted = version or (current.version if current else "")
-    Console().print(Markdown(registry.card(name, wanted)))
+    name = platform.use_case(use_case).name
+    with _registry(platform) as registry:
+        current = registry.promotion(name)
+        if version is None and current is None:
+            raise NotFoundError(f"{name} has no release yet; run `ml-platform run`")
+        wanted = version or (current.version if current else "")
+        Console().print(Markdown(registry.card(name, wanted)))
 
 
 @releases.command()
@@ -87,8 +93,10 @@ def rollback(
     """
     platform = load_platform()
     name = platform.use_case(use_case).name
-    release = _registry(platform).rollback(name, to=to, who=who or getpass.getuser(), why=why)
     console = Console()
-    console.print(f"{name}: {release.version} serves now")
-    mirrored = mirror_alias(name, backends_of(platform).tracking, release)
+    with platform.backends() as backends:
+        registry = Registry(backends.registry)
+        release = registry.rollback(name, to=to, who=who or getpass.getuser(), why=why)
+        console.print(f"{name}: {release.version} serves now")
+        mirrored = mirror_alias(name, backends.tracking, release)
     console.print(f"MLflow: {mirrored.description}", style="" if mirrored.passed else "yellow")

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from ml_platform.cli.progress import RunProgress
-from ml_platform.cli.project import backends_of, load_platform
+from ml_platform.cli.project import load_platform
 from ml_platform.cli.summary import print_failures, print_summary
 from ml_platform.errors import NotFoundError
 from ml_platform.ingestion.sources import sources_of
@@ -54,6 +54,7 @@ def run(
         RunProgress(console) as progress,
         run_lock(lock, platform.settings.run_timeout_seconds, progress.say),
         open_instance(platform.settings) as instance,
+        platform.backends() as backends,
     ):
         updater = Updater(
             platform.definitions,
@@ -64,10 +65,9 @@ def run(
             log_level="INFO" if verbose else "CRITICAL",
         )
         notes: list[str] = []
-        warehouse = backends_of(platform).warehouse
         report = updater.update(
             platform.landed(sources),
-            lambda _: due_datasets(chosen, instance, warehouse, notes.append),
+            lambda _: due_datasets(chosen, instance, backends.warehouse, notes.append),
         )
     seconds = time.monotonic() - started
     print_failures(console, report)

@@ -2,24 +2,27 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, NamedTuple
+from typing import Any
+
+import pyarrow as pa
 
 from ml_platform.errors import ConfigurationError, NotFoundError, SchemaMismatchError
-from ml_platform.features.point_in_time.base import PointInTimeRequest
-from ml_platform.features.point_in_time.join import Dialect, dialect_of, join_sql
+from ml_platform.features.point_in_time.join import PointInTimeRequest, join_sql
 from ml_platform.use_case import Dataset
-from ml_platform.warehouse.base import Warehouse
+from ml_platform.warehouse.base import Query, Warehouse
+from ml_platform.warehouse.dialect import SqlDialect
 
-__all__ = ["Query", "dataset_sql", "event_columns", "reported_at", "require_columns", "scoring_sql"]
+__all__ = [
+    "Query",
+    "dataset_sql",
+    "event_columns",
+    "reported_at",
+    "require_columns",
+    "row_order",
+    "scoring_sql",
+]
 
 DAY = timedelta(days=1)
-
-
-class Query(NamedTuple):
-    """SQL and the values of its named parameters."""
-
-    sql: str
-    parameters: dict[str, Any]
 
 
 def reported_at(dataset: Dataset) -> str:
@@ -32,8 +35,18 @@ def event_columns(dataset: Dataset) -> tuple[str, ...]:
     return tuple(dict.fromkeys((dataset.id, dataset.occurred_at, *dataset.keys, *dataset.features)))
 
 
+def row_order(dataset: Dataset, dialect: SqlDialect) -> str:
+    """ORDER BY time, then id: the order of a dataset's rows."""
+    return f"ORDER BY {dialect.listed((dataset.occurred_at, dataset.id))}"
+
+
 def dataset_sql(
-    dataset: Dataset, dialect: Dialect, *, as_of: datetime, start: datetime | None = None
+    dataset: Dataset,
+    dialect: SqlDialect,
+    *,
+    as_of: datetime,
+    start: datetime | None = None,
+    ordered: bool = True,
 ) -> Query:
     """Labelled events, with what was known at the time of each.
 
@@ -48,11 +61,12 @@ def dataset_sql(
             0, however young the event is: who trains on it must leave ``Label.delay`` before ``as_of`` for
             reports to come.
         start: with a time zone. Earlier events are left out, as are those older than ``Dataset.history``.
+        ordered: False: the rows come in no order.
 
     Raises:
         ConfigurationError: a time has no zone, or a name is not a SQL identifier.
     """
-    sql = dialect_of(dialect)
+    sql = dialect
     label, parameters = dataset.label, {"as_of": _aware(as_of, "as_of")}
     occurred = sql.quoted(dataset.occurred_at)
     conditions = [f"{occurred} < {sql.parameter('as_of')}"]
@@ -67,16 +81,16 @@ def dataset_sql(
         f"WHERE {reported} <= {sql.parameter('as_of')} GROUP BY {sql.quoted(label.id)}"
     )
     text = (
-        f"SELECT events.*,\n  CAST(CASE WHEN labels.__at IS NULL THEN 0 ELSE 1 END AS INT64)"
+        f"SELECT events.*,\n  {sql.cast('CASE WHEN labels.__at IS NULL THEN 0 ELSE 1 END', pa.int64())}"
         f" AS {sql.quoted(label.name)},\n  labels.__at AS {sql.quoted(reported_at(dataset))}\n"
         f"FROM (\n{_joined(dataset, dialect, ' AND '.join(conditions))}\n) AS events\n"
-        f"LEFT JOIN ({labels}) AS labels ON events.{sql.quoted(dataset.id)} = labels.__id\n"
-        f"ORDER BY {sql.listed((dataset.occurred_at, dataset.id))}"
+        f"LEFT JOIN ({labels}) AS labels ON events.{sql.quoted(dataset.id)} = labels.__id"
+        + (f"\n{row_order(dataset, sql)}" if ordered else "")
     )
     return Query(text, parameters)
 
 
-def scoring_sql(dataset: Dataset, dialect: Dialect, days: Sequence[date]) -> Query:
+def scoring_sql(dataset: Dataset, dialect: SqlDialect, days: Sequence[date]) -> Query:
     """The events of some UTC days, with the same columns as :func:`dataset_sql` gives but for the label's.
 
     Raises:
@@ -84,7 +98,7 @@ def scoring_sql(dataset: Dataset, dialect: Dialect, days: Sequence[date]) -> Que
     """
     if not days:
         raise ConfigurationError("no days to score; name at least one")
-    sql = dialect_of(dialect)
+    sql = dialect
     occurred, conditions = sql.quoted(dataset.occurred_at), []
     parameters: dict[str, Any] = {}
     for number, (first, end) in enumerate(_ranges(days)):
@@ -92,8 +106,7 @@ def scoring_sql(dataset: Dataset, dialect: Dialect, days: Sequence[date]) -> Que
         since, until = sql.parameter(f"from_{number}"), sql.parameter(f"to_{number}")
         conditions.append(f"({occurred} >= {since} AND {occurred} < {until})")
     joined = _joined(dataset, dialect, " OR ".join(conditions))
-    order = sql.listed((dataset.occurred_at, dataset.id))
-    return Query(f"SELECT * FROM (\n{joined}\n) AS events\nORDER BY {order}", parameters)
+    return Query(f"SELECT * FROM (\n{joined}\n) AS events\n{row_order(dataset, sql)}", parameters)
 
 
 def require_columns(dataset: Dataset, warehouse: Warehouse) -> None:
@@ -122,7 +135,7 @@ def require_columns(dataset: Dataset, warehouse: Warehouse) -> None:
             )
 
 
-def _joined(dataset: Dataset, dialect: Dialect, where: str) -> str:
+def _joined(dataset: Dataset, dialect: SqlDialect, where: str) -> str:
     request = PointInTimeRequest(
         events=dataset.events,
         occurred_at=dataset.occurred_at,

@@ -15,7 +15,6 @@ import numpy as np
 
 from ml_platform.checks import CheckOutcome
 from ml_platform.datasets.snapshot import Snapshot
-from ml_platform.features.point_in_time.join import dialect_of
 from ml_platform.use_case import Dataset, FeatureView, ViewFeatures
 from ml_platform.warehouse.base import Warehouse
 
@@ -74,19 +73,18 @@ def _sampled(snapshot: Snapshot, columns: Sequence[str], seed: int) -> list[Row]
 
 def _rows(view: FeatureView, events: Sequence[Row], warehouse: Warehouse) -> dict[tuple[Any, ...], list[Row]]:
     """All rows of the events' entities, by entity."""
-    sql = dialect_of(warehouse.dialect)
+    sql = warehouse.dialect
     key = view.entity[0]
     values = sorted({event[key] for event in events if event[key] is not None})
     if not values:
         return {}
-    parameters = {f"key_{number}": value for number, value in enumerate(values)}
     columns = dict.fromkeys((*view.entity, *view.features, view.available_at, view.event_timestamp))
     query = (
         f"SELECT {sql.listed(columns)} FROM {sql.quoted(view.relation)} "
-        f"WHERE {sql.quoted(key)} IN ({', '.join(sql.parameter(name) for name in parameters)})"
+        f"WHERE {sql.is_in(sql.quoted(key), 'keys')}"
     )
     rows: dict[tuple[Any, ...], list[Row]] = {}
-    with warehouse.read(query, parameters) as reader:
+    with warehouse.read(query, {"keys": values}) as reader:
         for batch in reader:
             for row in batch.to_pylist():
                 rows.setdefault(tuple(row[name] for name in view.entity), []).append(row)

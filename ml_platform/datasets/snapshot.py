@@ -1,16 +1,17 @@
 """Snapshots: immutable, content-addressed sets of labelled events on object storage.
 
-The warehouse writes the files, the manifest makes them a snapshot: killed at any instant, an export leaves no
-manifest, so no snapshot, and the next one completes it. Files are named by what they hold, so that exports at
-the same time cannot mix theirs; the first manifest wins, and files that it does not name are removed.
+The warehouse runs the query once, says of its rows which version they are, and writes the files of a version that is
+not there; the manifest makes them a snapshot: killed at any instant, an export leaves no manifest, so no snapshot, and
+the next one completes it. Files are named by what they hold, so that exports at the same time cannot mix theirs; the
+first manifest wins, and files that it does not name are removed.
 """
 
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -25,8 +26,7 @@ from ml_platform.datasets.manifest import (
     prefix,
     read_manifest,
 )
-from ml_platform.datasets.query import Query, dataset_sql, reported_at, require_columns
-from ml_platform.datasets.scratch import scratch_folder
+from ml_platform.datasets.query import dataset_sql, reported_at, require_columns, row_order
 from ml_platform.errors import (
     ArtifactTamperedError,
     ConflictError,
@@ -35,7 +35,7 @@ from ml_platform.errors import (
 )
 from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import Dataset
-from ml_platform.warehouse.base import Warehouse
+from ml_platform.warehouse.base import ExportedFile, Query, Warehouse
 from ml_platform.warehouse.content_hash import content_version, content_version_sql
 
 __all__ = ["Snapshot", "export_snapshot", "latest", "list_snapshots", "open_snapshot"]
@@ -87,7 +87,7 @@ class Snapshot:
 
         Raises:
             NotFoundError: a column, or a file of the snapshot, does not exist.
-            ArtifactTamperedError: a file is not the one that was exported.
+            ArtifactTamperedError: a file is not the one that was summary.
         """
         names = [column.name for column in self.manifest.columns]
         wanted = list(names if columns is None else columns)
@@ -146,7 +146,6 @@ def export_snapshot(
     store: ObjectStore,
     *,
     as_of: datetime,
-    scratch: Path,
     upstream: Mapping[str, str],
     start: datetime | None = None,
     progress: Callable[[str], None] = _LOG.info,
@@ -159,8 +158,6 @@ def export_snapshot(
         warehouse: where it is assembled.
         store: where the snapshot goes, under ``datasets/<name>/<version>/``.
         as_of: see :func:`~ml_platform.datasets.query.dataset_sql`.
-        scratch: local folder for the files on their way; always the same, so that what a killed export left
-            there is removed.
         upstream: upstream asset to its data version, for the manifest.
         start: leave out earlier events.
         progress: told what is done.
@@ -174,24 +171,29 @@ def export_snapshot(
         DataError: there are no events.
     """
     prefix(name)
-    query = dataset_sql(dataset, warehouse.dialect, as_of=as_of, start=start)
+    query = dataset_sql(dataset, warehouse.dialect, as_of=as_of, start=start, ordered=False)
     require_columns(dataset, warehouse)
-    with scratch_folder(scratch) as folder:
-        paths = warehouse.export_parquet(
-            query.sql, folder, parameters=query.parameters, rows_per_file=ROWS_PER_FILE
-        )
-        exported = _summary(paths, dataset)
-        progress(f"dataset {name}: {exported.rows} rows, version {exported.version[:12]}")
-        created = _write(store, _manifest(name, dataset, query, paths, exported, upstream), paths)
-    manifest = open_snapshot(store, name, exported.version).manifest
+    with warehouse.temporary(query.sql, query.parameters) as relation:
+        summary = _summary(relation, warehouse, dataset)
+        progress(f"dataset {name}: {summary.rows} rows, version {summary.version[:12]}")
+        created = store.stat(manifest_key(name, summary.version)) is None
+        if created:
+            files = warehouse.export(
+                f"SELECT * FROM {warehouse.dialect.quoted(relation)} {row_order(dataset, warehouse.dialect)}",
+                store,
+                prefix(name, summary.version),
+                rows_per_file=ROWS_PER_FILE,
+            )
+            created = _write(store, _manifest(name, dataset, query, files, summary, upstream))
+    manifest = open_snapshot(store, name, summary.version).manifest
     _remove_unnamed(store, manifest)
     snapshot = Snapshot(store, manifest, created=created)
     progress(f"dataset {name}: {'wrote' if created else 'already there:'} {snapshot.uri}")
     return snapshot
 
 
-class _Exported(NamedTuple):
-    """What the exported rows say of themselves."""
+class _Summary(NamedTuple):
+    """What the rows say of themselves."""
 
     version: str
     columns: dict[str, pa.DataType]
@@ -201,43 +203,42 @@ class _Exported(NamedTuple):
     last_event: datetime
 
 
-def _summary(paths: list[Path], dataset: Dataset) -> _Exported:
-    """By a DuckDB over the files, so that it is the same for every warehouse."""
-    import duckdb
-
-    columns = {field.name: field.type for field in pq.read_schema(paths[0])}
-    time, label = f'"{dataset.occurred_at}"', f'"{dataset.label.name}"'
-    with duckdb.connect() as connection:
-        connection.register("exported", connection.read_parquet([str(path) for path in paths]))
-        count, lower, upper = connection.execute(content_version_sql(columns, "exported")).fetchall()[0]
-        if not count:
-            raise DataError(
-                f"{dataset.events} has no events in the time asked for; bring data, materialise what makes "
-                "it, or ask for another time"
-            )
-        first, last, positives = connection.execute(
-            f"SELECT epoch_us(min({time})), epoch_us(max({time})), CAST(sum({label}) AS BIGINT) FROM exported"
-        ).fetchall()[0]
-    times = [EPOCH + timedelta(microseconds=micros) for micros in (first, last)]
-    return _Exported(content_version(columns, count, lower, upper), columns, count, positives, *times)
+def _summary(relation: str, warehouse: Warehouse, dataset: Dataset) -> _Summary:
+    sql, columns = warehouse.dialect, warehouse.columns(relation)
+    source = sql.quoted(relation)
+    (reduced,) = warehouse.table(content_version_sql(sql, columns, source)).to_pylist()
+    rows = reduced["row_count"]
+    if not rows:
+        raise DataError(
+            f"{dataset.events} has no events in the time asked for; bring data, materialise what makes "
+            "it, or ask for another time"
+        )
+    time, label = sql.quoted(dataset.occurred_at), sql.quoted(dataset.label.name)
+    (found,) = warehouse.table(
+        f"SELECT {sql.micros(f'MIN({time})')} AS first_event, {sql.micros(f'MAX({time})')} AS last_event, "
+        f"{sql.cast(f'SUM({label})', pa.int64())} AS positives FROM {source}"
+    ).to_pylist()
+    first, last = (EPOCH + timedelta(microseconds=found[name]) for name in ("first_event", "last_event"))
+    version = content_version(columns, rows, reduced["hash_lower"], reduced["hash_upper"])
+    return _Summary(version, columns, rows, found["positives"], first, last)
 
 
 def _manifest(
     name: str,
     dataset: Dataset,
     query: Query,
-    paths: list[Path],
-    exported: _Exported,
+    files: list[ExportedFile],
+    summary: _Summary,
     upstream: Mapping[str, str],
 ) -> Manifest:
     return Manifest(
         name=name,
-        version=exported.version,
+        version=summary.version,
         as_of=query.parameters["as_of"],
-        rows=exported.rows,
-        positives=exported.positives,
-        first_event=exported.first_event,
-        last_event=exported.last_event,
+        rows=summary.rows,
+        positives=summary.positives,
+        first_event=summary.first_event,
+        last_event=summary.last_event,
         id=dataset.id,
         occurred_at=dataset.occurred_at,
         keys=dataset.keys,
@@ -246,34 +247,18 @@ def _manifest(
         label_available_at=reported_at(dataset),
         label_delay=dataset.label.delay,
         history=dataset.history,
-        columns=tuple(Column(name=column, type=str(kind)) for column, kind in exported.columns.items()),
-        files=tuple(_file(prefix(name, exported.version), path) for path in paths),
+        columns=tuple(Column(name=column, type=str(kind)) for column, kind in summary.columns.items()),
+        files=tuple(SnapshotFile(**asdict(file)) for file in files),
         upstream=dict(sorted(upstream.items())),
         query=query.sql,
         parameters={key: value.isoformat() for key, value in query.parameters.items()},
     )
 
 
-def _file(folder: str, path: Path) -> SnapshotFile:
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return SnapshotFile(
-        key=f"{folder}{path.stem}-{digest[:16]}.parquet",
-        sha256=digest,
-        rows=pq.read_metadata(path).num_rows,
-        bytes=path.stat().st_size,
-    )
-
-
-def _write(store: ObjectStore, manifest: Manifest, paths: list[Path]) -> bool:
-    """Write what is missing, the manifest last; whether the snapshot is new."""
+def _write(store: ObjectStore, manifest: Manifest) -> bool:
+    """Write the manifest, after its files; False if another export of the same rows was first."""
     key = manifest_key(manifest.name, manifest.version)
-    if store.stat(key) is not None:
-        return False
-    for file, path in zip(manifest.files, paths, strict=True):
-        if store.stat(file.key) is None:  # a killed export may have written it
-            store.write(file.key, path)
-    with suppress(ConflictError):  # another export of the same rows was first
+    with suppress(ConflictError):
         store.write(key, manifest.model_dump_json(indent=2).encode(), if_absent=True)
         return True
     return False

@@ -51,7 +51,10 @@ class LandingFolder:
 
     def partitions(self, source: RawSource) -> list[str]:
         """Keys of the source's partitions that have a file, in order."""
-        return [key for key in self._keys(source) if any(_usable(self.path / source.name / key))]
+        folder = str(
+            self.path / source.name
+        )  # a Path for each of thousands of folders would take as long as listing
+        return [key for key in self._keys(source) if any(_usable(f"{folder}/{key}"))]
 
     def files(self, source: RawSource, keys: Iterable[str]) -> list[LandingFile]:
         """The files of some partitions, ordered by partition and name."""
@@ -98,19 +101,19 @@ class LandingFolder:
 
     def _fingerprints(self, source: RawSource, keys: Sequence[str]) -> dict[str, str]:
         folder = self.path / source.name
+        base = str(folder)
         statuses: dict[str, os.stat_result] = {}
         of_key: dict[str, list[str]] = {}
         for key in keys:
-            there = folder / key
             names: list[str] = []
-            for entry in _usable(there):
+            for entry in _usable(f"{base}/{key}"):
                 name = f"{key}/{entry.name}"
                 try:
                     statuses[name] = entry.stat()
                 except FileNotFoundError:  # removed just now
                     continue
                 names.append(name)
-            if names or there.is_dir():
+            if names or (folder / key).is_dir():
                 of_key[key] = names
         digests = self._digests.of_files(folder, statuses.items())
         return {
@@ -130,7 +133,7 @@ def _together(contents: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() if parts else ""
 
 
-def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+def _entries(folder: Path | str) -> list["os.DirEntry[str]"]:
     """Finished entries of a folder, in no order; none when it is no folder."""
     try:
         with os.scandir(folder) as entries:
@@ -139,7 +142,7 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
         return []
 
 
-def _usable(folder: Path) -> Iterator["os.DirEntry[str]"]:
+def _usable(folder: Path | str) -> Iterator["os.DirEntry[str]"]:
     """Files of a folder that can be loaded by their names, in no order."""
     return (e for e in _entries(folder) if e.name.lower().endswith(SUFFIXES) and e.is_file())
 

@@ -36,6 +36,7 @@ def prepare_quarantine(warehouse: Warehouse) -> None:
     """
     warehouse.create(QUARANTINE_TABLE, QUARANTINE)
     if "day" in warehouse.columns(QUARANTINE_TABLE):
+        # Only DuckDB's homes are so old.
         warehouse.execute(
             f"UPDATE {QUARANTINE_TABLE} SET partition = CAST(day AS VARCHAR), starts_at = CAST(day AS TIMESTAMPTZ) "
             f"WHERE partition IS NULL"

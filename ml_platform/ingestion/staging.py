@@ -7,10 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from ml_platform.cadence import Cadence
 from ml_platform.ingestion.quarantine import QUARANTINE
 from ml_platform.ingestion.source import RawSource
 from ml_platform.warehouse.base import Warehouse
+from ml_platform.warehouse.duckdb_dialect import DuckDBDialect
 
 __all__ = ["REJECTED", "Staging", "open_staging"]
 
@@ -22,7 +22,7 @@ MEMORY_LIMIT = "1GB"
 BATCH_ROWS = 65_536
 IDS_AT_ONCE = 100_000
 
-_SQL = {Cadence.HOURLY: "TIMESTAMPTZ", Cadence.DAILY: "DATE", Cadence.WEEKLY: "DATE"}
+_SQL = DuckDBDialect()
 
 
 @contextmanager
@@ -79,12 +79,12 @@ class Staging:
 
     def accepted(self) -> Iterator[pa.RecordBatch]:
         """The rows to load, ordered by partition as they were staged."""
-        names = ", ".join(map(_quoted, self._source.schema.names))
+        names = _SQL.listed(self._source.schema.names)
         return self._stream(f"SELECT {names} FROM staged", self._source.schema)
 
     def rejected(self) -> Iterator[pa.RecordBatch]:
         """The rows for ``raw.quarantine``, in the order of their files and rows."""
-        names = ", ".join(map(_quoted, QUARANTINE.names))
+        names = _SQL.listed(QUARANTINE.names)
         return self._stream(f"SELECT {names} FROM rejected ORDER BY partition, file, row_number", QUARANTINE)
 
     def rejections(self) -> dict[str, dict[str, int]]:
@@ -96,17 +96,16 @@ class Staging:
         return found
 
     def _reject_those_elsewhere(self, warehouse: Warehouse, replaced: Sequence[str]) -> None:
-        cadence, unique = self._source.cadence, _quoted(str(self._source.unique))
+        sql, cadence, name = warehouse.dialect, self._source.cadence, str(self._source.unique)
+        column, unique = sql.quoted(cadence.column), sql.quoted(name)
         values = {"replaced": [cadence.column_value(key) for key in replaced]}
-        replaced_ones = f"(SELECT unnest($replaced::{_SQL[cadence]}[]))"
-        others = f"FROM {self._source.relation} WHERE {cadence.column} NOT IN {replaced_ones}"
+        kept = f"NOT {sql.is_in(column, 'replaced', cadence.arrow_type)}"
+        others = f"FROM {sql.quoted(self._source.relation)} WHERE {kept}"
         if not warehouse.scalar(f"SELECT 1 {others} LIMIT 1", values):
             return
-        wanted = f"{unique} IN (SELECT unnest($ids::VARCHAR[]))"
-        seek = (
-            f"SELECT {unique} AS id, min({cadence.column}) AS value {others} AND {wanted} GROUP BY {unique}"
-        )
-        with self._connection.sql(f"SELECT DISTINCT {unique} FROM staged").to_arrow_reader(
+        wanted = sql.is_in(unique, "ids", pa.string())
+        seek = f"SELECT {unique} AS id, MIN({column}) AS value {others} AND {wanted} GROUP BY {unique}"
+        with self._connection.sql(f"SELECT DISTINCT {_SQL.quoted(name)} FROM staged").to_arrow_reader(
             IDS_AT_ONCE
         ) as ids:
             found = [warehouse.table(seek, values | {"ids": batch.column(0).to_pylist()}) for batch in ids]
@@ -115,15 +114,15 @@ class Staging:
             self._insert("elsewhere", pa.table({"id": table["id"], "partition": pa.array(keys, pa.string())}))
         self._move_to_rejected(
             f"""SELECT staged.file, staged.row_number,
-                format('{DUPLICATE} of {self._source.unique} {{}} of {{}}', elsewhere.id, elsewhere.partition) AS reason
-            FROM staged JOIN elsewhere ON staged.{unique} = elsewhere.id"""
+                format('{DUPLICATE} of {name} {{}} of {{}}', elsewhere.id, elsewhere.partition) AS reason
+            FROM staged JOIN elsewhere ON staged.{_SQL.quoted(name)} = elsewhere.id"""
         )
 
     def _reject_repeated(self) -> None:
-        unique, time = _quoted(str(self._source.unique)), self._source.partition_of
+        unique, time = _SQL.quoted(str(self._source.unique)), self._source.partition_of
         key = unique if self._source.unique_within == "table" else f"{unique}, partition"
         columns = ["partition", *([time] if time else []), *self._source.columns, "file", "row_number"]
-        order = ", ".join(map(_quoted, columns))
+        order = _SQL.listed(columns)
         self._move_to_rejected(
             f"""SELECT file, row_number,
                 format('{DUPLICATE} of {self._source.unique} {{}}: {{}} {{}}', id, kept_file, kept_row) AS reason
@@ -139,7 +138,7 @@ class Staging:
 
     def _move_to_rejected(self, query: str) -> None:
         """Move staged rows, selected by file and row number with the ``reason``, to the rejected ones."""
-        record = ", ".join(f"'{name}': staged.{_quoted(name)}" for name in self._source.columns)
+        record = ", ".join(f"'{name}': staged.{_SQL.quoted(name)}" for name in self._source.columns)
         start = f"CAST(staged.{self._source.cadence.column} AS TIMESTAMPTZ)"
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE moved AS {query}")
         self._connection.execute(
@@ -169,7 +168,3 @@ class Staging:
         with self._connection.sql(query).to_arrow_reader(BATCH_ROWS) as reader:
             for batch in reader:
                 yield batch.cast(schema)
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'

@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from ml_platform.checks import CheckOutcome
 from ml_platform.models.releases.manifest import ScoreDistribution
-from ml_platform.predictions.table import DAY, SCORE, batch_prediction
+from ml_platform.predictions.table import DAY, RELEASE, SCORE, batch_prediction
 from ml_platform.use_case import UseCase
-from ml_platform.warehouse.base import Warehouse, identifier
+from ml_platform.warehouse.base import Warehouse
 
 __all__ = ["population_stability_index", "score_distribution", "score_drift"]
 
@@ -57,11 +57,16 @@ def score_drift(
 
     Too few rows are not judged.
     """
-    relation = identifier(batch_prediction(use_case).relation)
+    dialect = warehouse.dialect
+    relation = dialect.quoted(batch_prediction(use_case).relation)
     counts = np.zeros(len(reference.shares), dtype=np.int64)
-    sql = f"SELECT {SCORE} FROM {relation} WHERE {DAY} BETWEEN ? AND ? AND release = ?"
+    first, last, of_release = map(dialect.parameter, ("first", "last", "release"))
+    sql = (
+        f"SELECT {dialect.quoted(SCORE)} FROM {relation} WHERE {dialect.quoted(DAY)} BETWEEN {first} AND {last}"
+        f" AND {dialect.quoted(RELEASE)} = {of_release}"
+    )
     if days:
-        with warehouse.read(sql, [min(days), max(days), release]) as reader:
+        with warehouse.read(sql, {"first": min(days), "last": max(days), "release": release}) as reader:
             for batch in reader:
                 counts += _counts(batch.column(0).to_numpy(zero_copy_only=False), np.asarray(reference.edges))
     rows = int(counts.sum())

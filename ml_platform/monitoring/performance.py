@@ -16,7 +16,7 @@ from ml_platform.models.evaluation.metrics import card_precision_at_k, evaluate
 from ml_platform.models.training.data import TestData
 from ml_platform.predictions.table import DAY, RELEASE, SCORE, batch_prediction
 from ml_platform.use_case import UseCase
-from ml_platform.warehouse.base import Warehouse, identifier
+from ml_platform.warehouse.base import Warehouse
 
 __all__ = ["DayPerformance", "Performance", "performance", "performance_check", "performance_plot"]
 
@@ -148,28 +148,32 @@ def _labelled(use_case: UseCase, warehouse: Warehouse, first: date, last: date, 
     columns = warehouse.columns(relation)
     if not columns:
         raise NotFoundError(f"there is no {relation}; materialise the predictions of {use_case.name} first")
-    id_, occurred_at, card = identifier(dataset.id), identifier(dataset.occurred_at), use_case.model.card
-    reports, reported_at, reported = map(identifier, (label.relation, label.available_at, label.id))
-    selected, joined, parameters = "", "", [as_of]
+    quoted, parameter = warehouse.dialect.quoted, warehouse.dialect.parameter
+    id_, occurred_at, card = quoted(dataset.id), quoted(dataset.occurred_at), use_case.model.card
+    reports, reported_at, reported = map(quoted, (label.relation, label.available_at, label.id))
+    by_then = f"{reported_at} <= {parameter('as_of')}"
+    selected, joined = "", ""
+    parameters: dict[str, object] = {"as_of": as_of, "first": first, "last": last}
     if card in columns:
-        selected = f", p.{card} AS card, c.known_from"
+        named = quoted(card)
+        selected = f", p.{named} AS card, c.known_from"
         joined = f"""
             LEFT JOIN (
-                SELECT e.{card} AS card, min(l.{reported_at}) AS known_from
-                FROM {reports} l JOIN {identifier(dataset.events)} e ON e.{id_} = l.{reported}
-                WHERE l.{reported_at} > ? AND l.{reported_at} <= ?
+                SELECT e.{named} AS card, min(l.{reported_at}) AS known_from
+                FROM {reports} l JOIN {quoted(dataset.events)} e ON e.{id_} = l.{reported}
+                WHERE l.{reported_at} > {parameter("memory")} AND l.{by_then}
                 GROUP BY 1
-            ) c ON c.card = p.{card}"""
-        parameters += [_memory_start(use_case, first), as_of]
+            ) c ON c.card = p.{named}"""
+        parameters["memory"] = _memory_start(use_case, first)
     sql = f"""
-        SELECT p.{id_} AS id, p.{occurred_at} AS occurred_at, p.{DAY}, p.{SCORE}, p.{RELEASE},
-            r.id IS NOT NULL AS label{selected}
-        FROM {identifier(relation)} p
-        LEFT JOIN (SELECT DISTINCT {reported} AS id FROM {reports} WHERE {reported_at} <= ?) r
+        SELECT p.{id_} AS id, p.{occurred_at} AS occurred_at, p.{quoted(DAY)}, p.{quoted(SCORE)},
+            p.{quoted(RELEASE)}, r.id IS NOT NULL AS label{selected}
+        FROM {quoted(relation)} p
+        LEFT JOIN (SELECT DISTINCT {reported} AS id FROM {reports} WHERE {by_then}) r
             ON r.id = p.{id_}{joined}
-        WHERE p.{DAY} BETWEEN ? AND ?
+        WHERE p.{quoted(DAY)} BETWEEN {parameter("first")} AND {parameter("last")}
         ORDER BY 2, 1"""
-    return warehouse.table(sql, [*parameters, first, last])
+    return warehouse.table(sql, parameters)
 
 
 def _memory_start(use_case: UseCase, first: date) -> datetime:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ml_platform.use_case import UseCase
-from ml_platform.warehouse.base import Warehouse, identifier
+from ml_platform.warehouse.base import Warehouse
 
 __all__ = ["Decision", "count_new_labels", "due"]
 
@@ -51,8 +51,9 @@ def due(
 
 def count_new_labels(use_case: UseCase, warehouse: Warehouse, as_of: datetime | None) -> int:
     """Labels reported after ``as_of``, that of the last snapshot; None: there is none, so all of them."""
-    label = use_case.dataset.label
-    sql = f"SELECT count(*) FROM {identifier(label.relation)}"
+    label, dialect = use_case.dataset.label, warehouse.dialect
+    sql = f"SELECT COUNT(*) FROM {dialect.quoted(label.relation)}"
     if as_of is None:
         return int(warehouse.scalar(sql))
-    return int(warehouse.scalar(f"{sql} WHERE {identifier(label.available_at)} > ?", [as_of]))
+    new = f"{dialect.quoted(label.available_at)} > {dialect.parameter('as_of')}"
+    return int(warehouse.scalar(f"{sql} WHERE {new}", {"as_of": as_of}))

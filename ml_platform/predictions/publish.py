@@ -16,7 +16,7 @@ from ml_platform.events.base import Publisher
 from ml_platform.events.cloudevents import CloudEvent, event_id, timestamp
 from ml_platform.predictions.table import DAY, RELEASE, SCORE, batch_prediction
 from ml_platform.use_case import BatchPrediction, UseCase
-from ml_platform.warehouse.base import Warehouse, identifier
+from ml_platform.warehouse.base import Warehouse
 
 __all__ = ["EVENT_TYPE", "PublishedDays", "publish_days"]
 
@@ -74,15 +74,16 @@ def _predictions(
     use_case: UseCase, declared: BatchPrediction, days: list[date], warehouse: Warehouse
 ) -> Iterator[pa.RecordBatchReader]:
     """The predictions, by way of a file, so that the warehouse is free while they are published."""
-    id_, occurred_at = identifier(use_case.dataset.id), identifier(use_case.dataset.occurred_at)
-    columns = dict.fromkeys((id_, occurred_at, RELEASE, SCORE, DAY, *map(identifier, declared.columns)))
+    dialect, id_, occurred_at = warehouse.dialect, use_case.dataset.id, use_case.dataset.occurred_at
+    columns = dict.fromkeys((id_, occurred_at, RELEASE, SCORE, DAY, *declared.columns))
     sql = (
-        f"SELECT {', '.join(columns)} FROM {identifier(declared.relation)}"
-        f" WHERE {DAY} IN ({', '.join('?' for _ in days) or 'NULL'}) ORDER BY {occurred_at}, {id_}"
+        f"SELECT {dialect.listed(columns)} FROM {dialect.quoted(declared.relation)}"
+        f" WHERE {dialect.is_in(dialect.quoted(DAY), 'days', pa.date32())}"
+        f" ORDER BY {dialect.listed((occurred_at, id_))}"
     )
     with tempfile.TemporaryFile() as file:
         with (
-            warehouse.read(sql, days, batch_rows=_BATCH) as reader,
+            warehouse.read(sql, {"days": days}, batch_rows=_BATCH) as reader,
             pa.ipc.new_stream(file, reader.schema) as writer,
         ):
             for batch in reader:

@@ -1,6 +1,6 @@
 """An object store in a local folder."""
 
-import fcntl
+import logging
 import os
 import secrets
 import shutil
@@ -12,9 +12,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ml_platform.errors import ConfigurationError, ConflictError, NotFoundError
+from ml_platform.locks import lock_if_free, locked
 from ml_platform.storage.base import ObjectInfo, ObjectStore
 
 __all__ = ["FolderStore"]
+
+_LOG = logging.getLogger(__name__)
+
+LOCK_TIMEOUT_SECONDS = 300.0
+"""How long a writer waits for others, who hold the lock only to rename and sync a file."""
 
 OWN = ".store"
 """Folder within the root that holds the lock and unfinished writes; no key may start with it."""
@@ -151,10 +157,15 @@ class FolderStore(ObjectStore):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        own = self.root / OWN
-        own.mkdir(parents=True, exist_ok=True)
-        with (own / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # the system releases it when its holder is killed
+        with locked(
+            self.root / OWN / "lock",
+            LOCK_TIMEOUT_SECONDS,
+            busy=lambda holder: f"waiting for {holder}, which writes to {self.root}",
+            held=lambda holder: (
+                f"{holder} has been writing to {self.root} for more than {LOCK_TIMEOUT_SECONDS:g} s; end it, try again"
+            ),
+            waiting=_LOG.debug,
+        ):
             yield
 
     @contextmanager
@@ -166,7 +177,7 @@ class FolderStore(ObjectStore):
             for leftover in folder.iterdir():
                 _remove_if_abandoned(leftover)
             file = (folder / secrets.token_hex(8)).open("xb")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock_if_free(file)  # nobody else knows it yet
         try:
             yield file
         finally:
@@ -221,9 +232,9 @@ def _sync_folder(folder: Path) -> None:
 def _remove_if_abandoned(path: Path) -> None:
     try:
         with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink(missing_ok=True)
-    except (BlockingIOError, FileNotFoundError):  # its writer lives, or has just finished
+            if lock_if_free(file):  # else its writer lives
+                path.unlink(missing_ok=True)
+    except FileNotFoundError:  # its writer has just finished
         return
 
 

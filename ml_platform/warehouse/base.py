@@ -1,47 +1,65 @@
 """The contract of a warehouse."""
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 
 import pyarrow as pa
 
 from ml_platform.cadence import PartitionValue
-from ml_platform.errors import ConfigurationError
+from ml_platform.errors import ConfigurationError, NotFoundError
+from ml_platform.storage.base import ObjectStore
+from ml_platform.warehouse.content_hash import content_version, content_version_sql
+from ml_platform.warehouse.dialect import SqlDialect, identifier
 
-__all__ = ["Warehouse", "identifier"]
+__all__ = ["ExportedFile", "Parameters", "Query", "Warehouse", "identifier"]
 
-Parameters = Sequence[Any] | Mapping[str, Any]
+Parameters = Mapping[str, Any]
+"""Name of a parameter to its value: a scalar, or a list for :meth:`SqlDialect.is_in`."""
 
-_IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,126}(\.[A-Za-z_][A-Za-z0-9_]{0,126}){0,2}$")
+NONE: Parameters = MappingProxyType({})
 
 
-def identifier(name: str) -> str:
-    """Return ``name`` if it is a plain, optionally qualified SQL identifier.
+class Query(NamedTuple):
+    """SQL and the values of its named parameters."""
 
-    Raises:
-        ConfigurationError: if it is anything else; identifiers cannot be bound, so they are checked.
-    """
-    if not _IDENTIFIER.match(name):
-        raise ConfigurationError(
-            f"{name!r} is not a SQL identifier; use letters, digits and _ (parts joined by '.')"
-        )
-    return name
+    sql: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """One Parquet file that an export wrote: its key, SHA-256, number of rows and size in bytes."""
+
+    key: str
+    sha256: str
+    rows: int
+    bytes: int
 
 
 class Warehouse(ABC):
     """Where tables live and joins run.
 
-    All times are UTC (`timestamp[us, tz=UTC]` in Arrow). Relations are named ``schema.table``. Values are bound, never
-    formatted into SQL. Each call opens the warehouse briefly; one that meets another process's lock waits, logs for
-    whom, and raises :class:`~ml_platform.errors.LockTimeoutError` after a bounded time.
+    All times are UTC (`timestamp[us, tz=UTC]` in Arrow). Relations are named ``schema.table``. SQL is written with
+    :attr:`dialect`: names are quoted by it, and values are bound to named parameters, never formatted into SQL. A
+    call may have to wait for others who use the warehouse, for a bounded time, after which it raises
+    :class:`~ml_platform.errors.LockTimeoutError`.
+
+    >>> sql = warehouse.dialect  # doctest: +SKIP
+    >>> warehouse.scalar(
+    ...     f"SELECT COUNT(*) FROM raw.things WHERE {sql.quoted('order')} = {sql.parameter('order')}", {"order": 7}
+    ... )  # doctest: +SKIP
     """
 
-    dialect: ClassVar[Literal["duckdb", "bigquery"]]
-    """Whose SQL it runs."""
+    dialect: ClassVar[SqlDialect]
+    """Its SQL."""
+
+    pool: ClassVar[str | None] = None
+    """Name of the pool of work that must take turns on it; None: any number may work at once."""
 
     def session(self) -> AbstractContextManager[None]:
         """Hold the warehouse for several calls, which are cheaper then; it changes nothing else."""
@@ -49,20 +67,20 @@ class Warehouse(ABC):
 
     @abstractmethod
     def read(
-        self, sql: str, parameters: Parameters = (), *, batch_rows: int = 65_536
+        self, sql: str, parameters: Parameters = NONE, *, batch_rows: int = 65_536
     ) -> AbstractContextManager[pa.RecordBatchReader]:
         """Run a query and stream its rows; the warehouse is held until the context ends."""
 
     @abstractmethod
-    def execute(self, sql: str, parameters: Parameters = ()) -> None:
+    def execute(self, sql: str, parameters: Parameters = NONE) -> None:
         """Run one statement."""
 
-    def table(self, sql: str, parameters: Parameters = ()) -> pa.Table:
+    def table(self, sql: str, parameters: Parameters = NONE) -> pa.Table:
         """Run a query whose result is small, and return it whole."""
         with self.read(sql, parameters) as reader:
             return reader.read_all()
 
-    def scalar(self, sql: str, parameters: Parameters = ()) -> Any:  # noqa: ANN401 (whatever the query selects)
+    def scalar(self, sql: str, parameters: Parameters = NONE) -> Any:  # noqa: ANN401 (whatever the query selects)
         """Run a query of one row and one column, and return its value (None when there is no row)."""
         result = self.table(sql, parameters)
         return result.column(0)[0].as_py() if result.num_rows else None
@@ -88,29 +106,140 @@ class Warehouse(ABC):
         batches: Iterable[pa.RecordBatch],
         schema: pa.Schema,
         *,
-        where: Mapping[str, object] | None = None,
+        where: Parameters | None = None,
     ) -> int:
-        """Replace the rows whose ``column`` is one of ``values`` by ``batches``, in one transaction.
-
-        With ``where``, only rows whose columns equal those values are replaced.
+        """Replace some partitions of a table by ``batches``, in one transaction.
 
         Creates the table if needed. Killed at any instant, the table holds either the old rows or the new.
+        ``batches`` may read the warehouse while they are made, but not write to it.
+
+        Args:
+            relation: the table.
+            column: its partition column: a date, or a timestamp (UTC).
+            values: of that column, dates or datetimes with a zone; rows with any of them are replaced.
+            batches: the new rows.
+            schema: theirs.
+            where: replace only rows whose columns of these names have these values.
 
         Returns:
             Number of rows written.
+
+        Raises:
+            DataError: a new row is of another partition, or does not match ``where``; nothing was written.
+            ConfigurationError: the values do not fit the column, or a value of ``where`` is None.
         """
 
     @abstractmethod
-    def export_parquet(
-        self, sql: str, folder: Path, *, parameters: Parameters = (), rows_per_file: int = 1_000_000
-    ) -> list[Path]:
-        """Have the warehouse itself write a query's rows, in the query's order, as Parquet files into ``folder``."""
+    def temporary(self, sql: str, parameters: Parameters = NONE) -> AbstractContextManager[str]:
+        """Keep a query's rows for the length of the context, for several queries to read.
+
+        Only this process sees them, and they are gone afterwards, however it ends. The warehouse is held meanwhile.
+
+        Returns:
+            A context that gives the name of the relation that holds them.
+        """
 
     @abstractmethod
+    def export(
+        self,
+        sql: str,
+        store: ObjectStore,
+        prefix: str,
+        *,
+        parameters: Parameters = NONE,
+        rows_per_file: int = 1_000_000,
+    ) -> list[ExportedFile]:
+        """Have the warehouse itself write a query's rows, in the query's order, as Parquet files to an object store.
+
+        A file is named by what it holds, so that exports at the same time cannot mix theirs; one that is there
+        already is not written again. Killed at any instant, some of the files are there, each whole.
+
+        Args:
+            sql: the query.
+            store: where to.
+            prefix: of the keys.
+            parameters: the query's.
+            rows_per_file: most rows of a file.
+
+        Returns:
+            The files in the order of their rows; at least one.
+        """
+
     def partition_versions(
-        self, relation: str, column: str, values: Sequence[PartitionValue]
+        self,
+        relation: str,
+        column: str,
+        values: Sequence[PartitionValue],
+        *,
+        where: Parameters | None = None,
     ) -> dict[PartitionValue, tuple[str, int]]:
-        """Content version and number of rows of each value: the same rows in any order give the same version.
+        """Content version and number of rows of each partition: the same rows in any order give the same version.
 
-        Values without rows are present, with 0 rows.
+        Args:
+            relation: the table.
+            column: its partition column.
+            values: of that column; those without rows are in the result, with 0 rows.
+            where: count only rows whose columns of these names have these values.
+
+        Raises:
+            NotFoundError: there is no such relation.
+            ConfigurationError: the values are not all dates, or all datetimes with a zone.
         """
+        if not values:
+            return {}
+        sql, kind = self.dialect, partition_kind(values)
+        columns = self.columns(relation)
+        if not columns:
+            raise NotFoundError(f"there is no relation {relation}; materialise what makes it")
+        matching, parameters = matching_rows(sql, where)
+        conditions = [
+            # The range lets the engine skip what lies outside; the list picks the partitions.
+            f"{sql.quoted(column)} BETWEEN {sql.parameter('first')} AND {sql.parameter('last')}",
+            sql.is_in(sql.quoted(column), "partitions", kind),
+            *matching,
+        ]
+        source = f"(SELECT * FROM {sql.quoted(relation)} WHERE {' AND '.join(conditions)})"
+        rows = self.table(
+            content_version_sql(sql, columns, source, group_by=column),
+            {"first": min(values), "last": max(values), "partitions": list(values), **parameters},
+        )
+        found = {
+            row[column]: (
+                content_version(columns, row["row_count"], row["hash_lower"], row["hash_upper"]),
+                row["row_count"],
+            )
+            for row in rows.to_pylist()
+        }
+        nothing = (content_version(columns, 0, 0, 0), 0)
+        return {value: found.get(value, nothing) for value in values}
+
+
+def partition_kind(values: Sequence[PartitionValue]) -> pa.DataType:
+    """Arrow type of partition values: ``date32`` for dates and for none, ``timestamp[us, tz=UTC]`` for datetimes.
+
+    Raises:
+        ConfigurationError: dates and datetimes are mixed, or a datetime has no zone.
+    """
+    times = [value for value in values if isinstance(value, datetime)]
+    if not times:
+        return pa.date32()
+    if len(times) < len(values) or any(value.tzinfo is None for value in times):
+        raise ConfigurationError(
+            f"partitions are dates, or datetimes with a time zone, not {sorted(map(str, values))}; see Cadence"
+        )
+    return pa.timestamp("us", tz="UTC")
+
+
+def matching_rows(dialect: SqlDialect, where: Parameters | None) -> tuple[list[str], dict[str, Any]]:
+    """Conditions that columns have values, and their parameters.
+
+    Raises:
+        ConfigurationError: a value is None, which equals nothing.
+    """
+    found = dict(where or {})
+    if missing := sorted(name for name, value in found.items() if value is None):
+        raise ConfigurationError(f"rows of which {missing} is None cannot be chosen; give a value")
+    conditions = [
+        f"{dialect.quoted(name)} = {dialect.parameter(f'where_{n}')}" for n, name in enumerate(found)
+    ]
+    return conditions, {f"where_{n}": value for n, value in enumerate(found.values())}

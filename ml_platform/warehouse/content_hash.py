@@ -29,73 +29,65 @@ import pyarrow as pa
 from pyarrow import types
 
 from ml_platform.errors import ConfigurationError
-from ml_platform.warehouse.base import identifier
+from ml_platform.warehouse.dialect import SqlDialect
 
 __all__ = ["content_version", "content_version_sql"]
 
-LARGEST_EXACT_INTEGER = 2**53
-LOWER_HALF = 2**64 - 1
-
 
 def content_version_sql(
-    columns: Mapping[str, pa.DataType], source_sql: str, group_by: str | None = None
+    dialect: SqlDialect, columns: Mapping[str, pa.DataType], source_sql: str, group_by: str | None = None
 ) -> str:
-    """SQL (DuckDB) that reduces rows to what :func:`content_version` takes.
+    """SQL that reduces rows to what :func:`content_version` takes.
 
     Args:
+        dialect: whose SQL.
         columns: names and Arrow types of the columns to hash; others that the source has are left out.
-        source_sql: what goes after FROM: a relation, ``read_parquet(…)``, or a query in parentheses.
-        group_by: column to give one result row per value of.
+        source_sql: what goes after FROM: a quoted relation, or a query in parentheses.
+        group_by: name of a column to give one result row per value of.
 
     Returns:
-        A query of ``[group_by,] row_count, hash_lower, hash_upper``; one row when there is no ``group_by``.
+        A query of ``[group_by,] row_count, hash_lower, hash_upper``, the hashes as text, for no engine's widest
+        integer is another's; one row when there is no ``group_by``.
 
     Raises:
         ConfigurationError: a column's type has no canonical text (lists, structs) or its name is odd.
     """
-    cells = ", '|', ".join(_cell(name, columns[name]) for name in sorted(columns))
-    group = f"{_quoted(group_by)}, " if group_by else ""
-    tail = f" GROUP BY {_quoted(group_by)}" if group_by else ""
-    lower = f"CAST(digest & {LOWER_HALF}::UHUGEINT AS UBIGINT)"
+    cells = [_cell(dialect, name, columns[name]) for name in sorted(columns)]
+    group = f"{dialect.quoted(group_by)}, " if group_by else ""
+    tail = f" GROUP BY {dialect.quoted(group_by)}" if group_by else ""
+    lower, upper = (
+        dialect.cast(f"COALESCE(SUM({half}), 0)", pa.string()) for half in dialect.halves("digest")
+    )
     return (
-        f"SELECT {group}count(*) AS row_count, coalesce(sum({lower}), 0) AS hash_lower, "
-        f"coalesce(sum(CAST(digest >> 64 AS UBIGINT)), 0) AS hash_upper "
-        f"FROM (SELECT {group}md5_number(concat({cells})) AS digest FROM {source_sql} AS hashed_source){tail}"
+        f"SELECT {group}COUNT(*) AS row_count, {lower} AS hash_lower, {upper} AS hash_upper "
+        f"FROM (SELECT {group}{dialect.digest(cells)} AS digest FROM {source_sql} AS hashed_source) "
+        f"AS digests{tail}"
     )
 
 
-def content_version(columns: Iterable[str], count: int, lower: int, upper: int) -> str:
+def content_version(columns: Iterable[str], count: int, lower: int | str, upper: int | str) -> str:
     """The version, 64 hexadecimal digits, of rows reduced by :func:`content_version_sql`."""
     content = [sorted(columns), int(count), int(lower), int(upper)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _quoted(name: str) -> str:
-    return f'"{identifier(name)}"'
-
-
-def _cell(name: str, kind: pa.DataType) -> str:
-    column = _quoted(name)
+def _cell(dialect: SqlDialect, name: str, kind: pa.DataType) -> str:
+    column, text = dialect.quoted(name), pa.string()
     if types.is_dictionary(kind):
         kind = kind.value_type
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
-        return f"CASE WHEN {column} IS NULL THEN '' ELSE length({column}) || ':' || {column} END"
+        length = dialect.cast(dialect.characters(column), text)
+        return f"CASE WHEN {column} IS NULL THEN '' ELSE {length} || ':' || {column} END"
     if types.is_timestamp(kind):
-        return f"CAST(epoch_us({column}) AS VARCHAR)"
+        return dialect.cast(dialect.micros(column), text)
     if types.is_integer(kind) or types.is_boolean(kind) or types.is_date(kind):
-        return f"CAST({column} AS VARCHAR)"
+        return dialect.cast(column, text)
     if types.is_decimal(kind):
-        text = f"CAST({column} AS VARCHAR)"
-        return text if kind.scale == 0 else f"rtrim(rtrim({text}, '0'), '.')"
+        return dialect.decimal_text(column, kind.scale)
     if types.is_floating(kind):
-        number = f"CAST({column} AS DOUBLE)"
-        return (
-            f"CASE WHEN isnan({number}) THEN 'nan' "
-            f"WHEN abs({number}) < {LARGEST_EXACT_INTEGER} AND {number} = trunc({number}) "
-            f"THEN CAST(CAST({number} AS BIGINT) AS VARCHAR) ELSE CAST({number} AS VARCHAR) END"
-        )
+        return dialect.float_text(column)
     if types.is_binary(kind) or types.is_large_binary(kind):
-        return f"hex({column})"
+        return dialect.hexadecimal(column)
     if types.is_null(kind):
         return "''"
     raise ConfigurationError(

@@ -68,9 +68,7 @@ def payments(*features, view=()):
 def export(bank, tmp_path):
     def export(dataset):
         store, as_of = FolderStore(tmp_path / "objects"), datetime(1997, 4, 20, tzinfo=UTC)
-        return export_snapshot(
-            "fraud", dataset, bank, store, as_of=as_of, scratch=tmp_path / "s", upstream={}
-        )
+        return export_snapshot("fraud", dataset, bank, store, as_of=as_of, upstream={})
 
     return export
 

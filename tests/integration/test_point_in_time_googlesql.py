@@ -10,6 +10,7 @@ from support.googlesql import as_query, literal, micros, with_tables
 from ml_platform.datasets.query import dataset_sql, scoring_sql
 from ml_platform.features.point_in_time.join import join_sql
 from ml_platform.use_case import Dataset, Label, ViewFeatures
+from ml_platform.warehouse.bigquery_dialect import BigQueryDialect
 
 EVENT_COLUMNS = {"id": int, "k": str, "j": int, "occurred_at": datetime}
 
@@ -20,7 +21,7 @@ def test_join_equals_the_obvious_one(googlesql, request_, events, terminal, pair
     tables = {"f.terminal": terminal, "f.pair": pair}
     request_ = request_.model_copy(update={"events": as_query(events, EVENT_COLUMNS)})
     sql = with_tables(
-        join_sql(request_, "bigquery"), {name: (rows, oracle.COLUMNS) for name, rows in tables.items()}
+        join_sql(request_, BigQueryDialect()), {name: (rows, oracle.COLUMNS) for name, rows in tables.items()}
     )
     features = ", ".join(request_.output_features)
 
@@ -72,14 +73,14 @@ def test_dataset_and_scoring_mean_the_same_there(googlesql):
         )
 
     labelled = rows(
-        dataset_sql(dataset, "bigquery", as_of=hours[25]), ", label, UNIX_MICROS(label_available_at)"
+        dataset_sql(dataset, BigQueryDialect(), as_of=hours[25]), ", label, UNIX_MICROS(label_available_at)"
     )
 
     assert [row[0] for row in labelled] == list(range(5, 25)), "history before as_of"
     assert {row[0]: row[5:] for row in labelled if row[5]} == {12: (1, micros(hours[15]))}
     assert [row[4] for row in labelled if row[1] == "a"] == [n // 7 / 2 for n in range(5, 25) if n % 2 == 0]
     assert all(row[4] is None for row in labelled if row[1] == "b")
-    scored = rows(scoring_sql(dataset, "bigquery", [date(2031, 3, 9)]), "")
+    scored = rows(scoring_sql(dataset, BigQueryDialect(), [date(2031, 3, 9)]), "")
     assert [row[0] for row in scored] == list(range(19)), "the hours until midnight"
     known = {row[0]: row[:5] for row in labelled}
     assert all(row == known[row[0]] for row in scored if row[0] in known), "as in training"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from ml_platform.features.point_in_time.base import PointInTimeRequest
+from ml_platform.features.point_in_time.join import PointInTimeRequest
 from ml_platform.use_case import FeatureView, ViewFeatures
 
 # The hours around a change of daylight saving time in New York, where "a day earlier" is not 24 hours.

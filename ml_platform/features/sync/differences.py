@@ -18,7 +18,7 @@ from ml_platform.features.sync.plan import Plan
 from ml_platform.features.sync.screening import Entries, Screening
 from ml_platform.features.sync.state import RowFile, open_state, scheme_of, state_key, state_schema
 from ml_platform.storage.base import ObjectStore
-from ml_platform.warehouse.base import Warehouse
+from ml_platform.warehouse.base import Query, Warehouse
 
 __all__ = ["Base", "Spool", "compare", "open_base", "plain_schema"]
 
@@ -138,7 +138,9 @@ class _Pass:
             screening = self._screen()
             if screening.possible:
                 return self._compare_suspects(screening)
-        self._single = not self._warehouse.table(*self._source.several(self._as_of)).num_rows
+        self._single = not any(
+            self._warehouse.table(*query).num_rows for query in self._source.several(self._as_of)
+        )
         return self._compare(self._newest(single=self._single), self._base.read())
 
     @property
@@ -148,7 +150,7 @@ class _Pass:
             return ""
         return self._marks.scheme + (_ONE_ROW if self._single else "")
 
-    def _newest(self, **options: Any) -> tuple[str, list[Any]]:  # noqa: ANN401 (those of Source.newest)
+    def _newest(self, **options: Any) -> Query:  # noqa: ANN401 (those of Source.newest)
         mark = self._marks.expression if self._marks else ""
         return self._source.newest(self._as_of, mark=mark, **options)
 
@@ -166,8 +168,8 @@ class _Pass:
         """Compare whole rows of suspects only; what the others say of the view is known by now."""
         base, entries = self._base, Entries()
         if self._marks and (screening.suspects or screening.rest or not base.complete):
-            chosen = self._marks.chosen(self._source.view.entity, screening.suspects)
-            comparison = self._compare(self._newest(chosen=chosen), iter(screening.rest), entries)
+            query = self._newest(chosen=screening.suspects)
+            comparison = self._compare(query, iter(screening.rest), entries)
         else:
             comparison = Comparison(self._source.view, (), base.complete, self._as_of)
         comparison.spreads, comparison.entities = screening.spreads, screening.entities
@@ -181,7 +183,7 @@ class _Pass:
         return comparison
 
     def _compare(
-        self, query: tuple[str, list[Any]], base: Iterator[pa.RecordBatch], entries: Entries | None = None
+        self, query: Query, base: Iterator[pa.RecordBatch], entries: Entries | None = None
     ) -> Comparison:
         """Compare the rows of a query with a base; the state's entries go to ``entries`` if given."""
         view, spool = self._source.view, self._spool

@@ -7,12 +7,10 @@ kind of a NaN) have different marks, except with probability 2^-64.
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ml_platform.features.sync.newest import Source
-from ml_platform.warehouse.base import Warehouse, identifier
+from ml_platform.warehouse.base import Warehouse
 
 __all__ = ["Marks", "marks_of"]
 
@@ -24,25 +22,15 @@ class Marks:
     scheme: str
     expression: str
 
-    def chosen(self, names: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> tuple[str, list[Any]]:
-        """A condition, and its parameters, that is true of the rows of many keys."""
-        if not keys:
-            return "FALSE", []
-        columns = ", ".join(identifier(name) for name in names)
-        lists = ", ".join(["unnest(?)"] * len(names))
-        return f"({columns}) IN (SELECT {lists})", [list(values) for values in zip(*keys, strict=True)]
-
 
 def marks_of(source: Source, warehouse: Warehouse) -> Marks | None:
     """The marks of a source's rows; None when the warehouse has none."""
-    if warehouse.dialect != "duckdb":
-        return None
     columns = (*source.keys, *source.features)
-    hashed = [identifier(name) for name in (source.view.event_timestamp, *(c.name for c in source.keys))]
-    for column in source.features:
-        name = identifier(column.name)
-        # DuckDB's hash of -0.0 is that of 0.0, which readers can tell apart.
-        hashed += [f"{name}::VARCHAR"] if column.is_list else [name]
-        hashed += [f"signbit({name})"] if column.is_float else []
+    names = dict.fromkeys((source.view.event_timestamp, *(column.name for column in columns)))
+    sql = warehouse.dialect
+    expression = sql.mark({name: source.types[name] for name in names})
+    if expression is None:
+        return None
     shape = hashlib.sha256(repr([(c.name, c.kind) for c in columns]).encode()).hexdigest()
-    return Marks(f"duckdb {warehouse.scalar('SELECT version()')} {shape}", f"hash({', '.join(hashed)})")
+    version = warehouse.scalar(f"SELECT {sql.mark_scheme}")
+    return Marks(f"{sql.name} {version} {shape}", expression)

@@ -5,8 +5,6 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ml_platform.checks import CheckOutcome
 from ml_platform.features.online.base import Key, OnlineStore, Row
 from ml_platform.features.online.columns import micros, timestamp
@@ -18,6 +16,8 @@ __all__ = ["Difference", "FeatureDifference", "diff", "parity"]
 
 SHOWN = 5
 KEYS_A_QUERY = 200
+MARGIN = 2.0
+"""How many times the sample is looked at, since hashes are spread by chance."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,15 @@ def parity(
         view: that was synced.
         warehouse: that holds its relation.
         store: to read from.
-        sample: how many entities at most, spread evenly over the keys.
-        seed: of where the sample starts; the same seed takes the same entities of the same data.
+        sample: how many entities at most, chosen by a hash of the key.
+        seed: of the hash; the same seed takes the same entities of the same data.
         as_of: as given to the sync.
 
     Entities whose event is newer online, and entities that have expired, are counted and not held against it.
     """
     source = source_of(view, warehouse)
-    keys = _sample(source, warehouse, sample, seed, as_of)
+    last = store.record(view.name).last
+    keys = _sample(source, warehouse, last.rows if last else 0, sample, seed, as_of)
     differences = _differences(source, warehouse, store, keys, as_of)
     now = dt.datetime.now(dt.UTC)
     newer = [d for d in differences if _newer_online(d)]
@@ -112,19 +113,17 @@ def same_value(one: object, other: object) -> bool:
 
 
 def _sample(
-    source: Source, warehouse: Warehouse, sample: int, seed: int, as_of: dt.datetime | None
+    source: Source, warehouse: Warehouse, entities: int, sample: int, seed: int, as_of: dt.datetime | None
 ) -> list[Key]:
-    entities, parameters = source.entities(as_of)
-    count = warehouse.scalar(f"SELECT COUNT(*) FROM ({entities}) AS entities", parameters)
-    if not count or sample < 1:
+    """Keys chosen by their hashes; ``entities`` is how many there are thought to be."""
+    if sample < 1:
         return []
-    step = -(-count // sample)
-    start = int(np.random.default_rng(seed).integers(step))
-    names = ", ".join(source.view.entity)
-    numbered = f"SELECT {names}, ROW_NUMBER() OVER (ORDER BY {names}) AS n FROM ({entities}) AS entities"
-    sql = f"SELECT {names} FROM ({numbered}) AS numbered WHERE MOD(n, {step}) = {start} ORDER BY {names}"
-    table = warehouse.table(sql, parameters)
-    return list(zip(*(table.column(name).to_pylist() for name in source.view.entity), strict=True))
+    share = MARGIN * sample / entities if entities else 1.0
+    while True:
+        table = warehouse.table(*source.sample(as_of, sample, seed, share))
+        if table.num_rows == sample or share >= 1:
+            return list(zip(*(table.column(name).to_pylist() for name in source.view.entity), strict=True))
+        share *= MARGIN * sample / max(table.num_rows, 1)  # there are fewer: look at more of them
 
 
 def _differences(
@@ -133,8 +132,8 @@ def _differences(
     view = source.view
     offline: dict[Key, dict[str, Any]] = {}
     for start in range(0, len(keys), KEYS_A_QUERY):
-        sql, parameters = source.newest_of(keys[start : start + KEYS_A_QUERY], as_of)
-        for row in warehouse.table(sql, parameters).to_pylist():
+        query = source.newest(as_of, chosen=keys[start : start + KEYS_A_QUERY], ordered=False)
+        for row in warehouse.table(*query).to_pylist():
             offline[tuple(row[name] for name in view.entity)] = row
     online = store.read(view.model_copy(update={"ttl": None}), keys)
     return [_difference(view, key, offline.get(key), row) for key, row in zip(keys, online, strict=True)]

@@ -9,7 +9,7 @@ import pyarrow as pa
 from ml_platform.features.online.base import OnlineStore
 from ml_platform.features.online.columns import Column
 from ml_platform.features.online.records import Record, Table
-from ml_platform.features.sync.newest import Source
+from ml_platform.features.sync.newest import ViewColumns
 from ml_platform.use_case import FeatureView
 
 __all__ = ["Plan", "apply_plan", "plan_schema", "prepare"]
@@ -39,7 +39,7 @@ class Plan:
         return self.action in ("create", "rebuild", "resume")
 
 
-def plan_schema(record: Record, source: Source, *, rebuild: str = "") -> Plan:
+def plan_schema(record: Record, source: ViewColumns, *, rebuild: str = "") -> Plan:
     """Plan the tables for a source; no side effect.
 
     Args:
@@ -105,7 +105,7 @@ def prepare(store: OnlineStore, view: FeatureView, schema: pa.Schema) -> Plan:
         view: whose entity and features to hold.
         schema: Arrow types of (at least) those columns.
     """
-    source = Source(view, {field.name: field.type for field in schema})
+    source = ViewColumns(view, {field.name: field.type for field in schema})
     record = store.record(view.name)
     plan = plan_schema(record, source)
     apply_plan(store, plan)

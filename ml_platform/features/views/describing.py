@@ -7,7 +7,7 @@ from ml_platform.features.online.columns import kind_of, micros, timestamp
 from ml_platform.features.online.records import Table
 from ml_platform.features.views.usage import consumers
 from ml_platform.use_case import FeatureView, UseCase
-from ml_platform.warehouse.base import Warehouse, identifier
+from ml_platform.warehouse.base import Warehouse
 
 __all__ = ["describe"]
 
@@ -59,7 +59,8 @@ def describe(
 
 
 def _newest(view: FeatureView, warehouse: Warehouse) -> int | None:
-    sql = f"SELECT MAX({identifier(view.event_timestamp)}) FROM {identifier(view.relation)}"
+    quoted = warehouse.dialect.quoted
+    sql = f"SELECT MAX({quoted(view.event_timestamp)}) FROM {quoted(view.relation)}"
     newest = warehouse.scalar(sql)
     return micros(newest) if newest is not None else None
 

@@ -1,7 +1,6 @@
 """The dataset: an immutable snapshot of labelled events."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 
@@ -54,7 +53,6 @@ def dataset_asset(use_case: UseCase, calendar: Calendar) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
         warehouse: dg.ResourceParam[Warehouse],
         objects: dg.ResourceParam[ObjectStore],
-        scratch: dg.ResourceParam[Path],
     ) -> Iterator[Materialized | dg.AssetCheckResult]:
         recording = Recording(context)
         as_of = recording.as_of(calendar)
@@ -64,7 +62,6 @@ def dataset_asset(use_case: UseCase, calendar: Calendar) -> dg.AssetsDefinition:
             warehouse,
             objects,
             as_of=as_of,
-            scratch=scratch / "snapshots",
             upstream=recording.upstream_versions(key),
             progress=context.log.info,
         )

@@ -1,6 +1,5 @@
 """The manifest of a dbt project: parsed once for each content of it."""
 
-import fcntl
 import hashlib
 import os
 import subprocess
@@ -8,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ml_platform.errors import ConfigurationError
+from ml_platform.locks import locked
 from ml_platform.settings import Settings
 
 __all__ = ["dbt_executable", "manifest_path", "target_path"]
@@ -37,8 +37,14 @@ def manifest_path(project: Path, settings: Settings) -> Path:
     if _stamped(stamp, content) and manifest.exists():
         return manifest
     target.mkdir(parents=True, exist_ok=True)
-    with (target / ".parse.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(
+        target / ".parse.lock",
+        settings.lock_timeout_seconds,
+        busy=lambda holder: f"waiting for {holder}, which has dbt parse {project}",
+        held=lambda holder: (
+            f"{holder} has had dbt parse {project} for more than {settings.lock_timeout_seconds:g} s; end it, try again"
+        ),
+    ):
         if not (_stamped(stamp, content) and manifest.exists()):
             _parse(project, settings, target)
             stamp.write_text(content)

@@ -5,7 +5,6 @@ event and half a second a run. A graph of daily assets writes two events for eac
 would be most of the time of an update. Nothing is stored otherwise than Dagster stores it.
 """
 
-import fcntl
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,8 @@ from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import
     ConsolidatedSqliteEventLogStorage,
 )
 from dagster._serdes import ConfigurableClassData
+
+from ml_platform.locks import locked
 
 __all__ = ["LocalEventLogStorage"]
 
@@ -38,8 +39,15 @@ class LocalEventLogStorage(ConsolidatedSqliteEventLogStorage):
         self._engine: sqlalchemy.Engine | None = None
         self._current = threading.local()
         # Two processes that find no database would both make it.
-        with (folder / ".create.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(
+            folder / ".create.lock",
+            _BUSY_TIMEOUT_SECONDS,
+            busy=lambda holder: f"waiting for {holder}, which makes Dagster's event log in {folder}",
+            held=lambda holder: (
+                f"{holder} has been making Dagster's event log in {folder} for more than {_BUSY_TIMEOUT_SECONDS} s; "
+                "end it, try again"
+            ),
+        ):
             super().__init__(base_dir, inst_data)
 
     @contextmanager

@@ -14,9 +14,7 @@ END = datetime(2011, 1, 11, tzinfo=UTC)
 @pytest.fixture
 def export(warehouse, dataset, store, tmp_path):
     def export(dataset=dataset, warehouse=warehouse, as_of=END):
-        return export_snapshot(
-            "returns", dataset, warehouse, store, as_of=as_of, scratch=tmp_path / "scratch", upstream={}
-        )
+        return export_snapshot("returns", dataset, warehouse, store, as_of=as_of, upstream={})
 
     return export
 

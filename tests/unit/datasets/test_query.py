@@ -10,7 +10,7 @@ DAYS = [date(2011, 1, 1) + timedelta(days=n) for n in range(10)]
 
 
 def labelled(warehouse, dataset, as_of, **options):
-    query = dataset_sql(dataset, "duckdb", as_of=as_of, **options)
+    query = dataset_sql(dataset, warehouse.dialect, as_of=as_of, **options)
     return warehouse.table(query.sql, query.parameters)
 
 
@@ -48,23 +48,23 @@ def test_events_lie_within_history_and_before_as_of(warehouse, dataset):
 
 
 def test_scoring_gives_what_training_saw(warehouse, dataset):
-    query = scoring_sql(dataset, "duckdb", DAYS)
+    query = scoring_sql(dataset, warehouse.dialect, DAYS)
     scored = warehouse.table(query.sql, query.parameters)
     assert scored == labelled(warehouse, dataset, END).drop_columns(["returned", "returned_available_at"])
 
 
 def test_scoring_takes_only_the_days_asked_for(warehouse, dataset):
-    query = scoring_sql(dataset, "duckdb", [DAYS[7], DAYS[2], DAYS[3], DAYS[2]])
+    query = scoring_sql(dataset, warehouse.dialect, [DAYS[7], DAYS[2], DAYS[3], DAYS[2]])
     assert len(query.parameters) == 4, "days in a row are one range"
     days = [t.date() for t in warehouse.table(*query).column("occurred_at").to_pylist()]
     assert days == [DAYS[2]] * 10 + [DAYS[3]] * 10 + [DAYS[7]] * 10
 
 
-def test_a_time_without_a_zone_is_refused(dataset):
+def test_a_time_without_a_zone_is_refused(warehouse, dataset):
     with pytest.raises(ConfigurationError, match="without a time zone"):
-        dataset_sql(dataset, "duckdb", as_of=datetime(2011, 1, 11))  # noqa: DTZ001 (that is the point)
+        dataset_sql(dataset, warehouse.dialect, as_of=datetime(2011, 1, 11))  # noqa: DTZ001 (that is the point)
 
 
-def test_no_days_are_refused(dataset):
+def test_no_days_are_refused(warehouse, dataset):
     with pytest.raises(ConfigurationError, match="no days"):
-        scoring_sql(dataset, "duckdb", [])
+        scoring_sql(dataset, warehouse.dialect, [])

@@ -13,18 +13,16 @@ END = datetime(2011, 1, 11, tzinfo=UTC)
 @pytest.fixture
 def export(warehouse, dataset, store, tmp_path):
     def export(as_of=END, dataset=dataset, upstream=None, **options):
-        scratch = tmp_path / "scratch"
         snapshot = export_snapshot(
             "returns",
             dataset,
             warehouse,
             store,
             as_of=as_of,
-            scratch=scratch,
             upstream=upstream or {},
             **options,
         )
-        assert [path.name for path in scratch.iterdir()] == ["lock"]
+        assert [path.name for path in warehouse.scratch.iterdir()] == ["lock"]
         return snapshot
 
     return export
@@ -37,7 +35,7 @@ def keys(store):
 def test_a_snapshot_holds_the_query_rows(export, warehouse, dataset):
     snapshot = export(upstream={"features/orders": "abc"})
     assert snapshot.created
-    assert snapshot.table() == warehouse.table(*dataset_sql(dataset, "duckdb", as_of=END))
+    assert snapshot.table() == warehouse.table(*dataset_sql(dataset, warehouse.dialect, as_of=END))
     manifest = snapshot.manifest
     assert (manifest.rows, manifest.positives) == (
         100,
@@ -149,8 +147,8 @@ def test_no_events_are_refused(export, store):
     assert keys(store) == []
 
 
-def test_a_killed_export_leaves_no_scratch_files(export, tmp_path):
-    killed = tmp_path / "scratch" / "export-killed"
+def test_a_killed_export_leaves_no_scratch_files(export, warehouse):
+    killed = warehouse.scratch / "export-killed"
     killed.mkdir(parents=True)
     (killed / "lock").touch()
     (killed / "part-00000.parquet").write_bytes(b"half")

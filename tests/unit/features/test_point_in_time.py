@@ -11,9 +11,10 @@ from oracles import point_in_time as oracle
 from pydantic import ValidationError
 
 from ml_platform.errors import ConfigurationError
-from ml_platform.features.point_in_time.base import PointInTimeRequest
-from ml_platform.features.point_in_time.join import join_sql
+from ml_platform.features.point_in_time.join import PointInTimeRequest, join_sql
 from ml_platform.use_case import FeatureView, ViewFeatures
+from ml_platform.warehouse.bigquery_dialect import BigQueryDialect
+from ml_platform.warehouse.duckdb_dialect import DuckDBDialect
 
 SQL_TYPES = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE"}
 
@@ -60,7 +61,7 @@ def test_join_equals_the_obvious_one(connection, request_, events, terminal, pai
     for relation, rows in tables.items():
         load(connection, relation, rows, oracle.COLUMNS, "TIMESTAMP" if naive else "TIMESTAMPTZ")
 
-    result = connection.execute(join_sql(request_, "duckdb"))
+    result = connection.execute(join_sql(request_, DuckDBDialect()))
 
     names = ["id", "k", "j", "occurred_at", *request_.output_features]
     assert [column[0] for column in result.description] == names
@@ -84,7 +85,7 @@ def looked_up(connection, rows, times, view=VIEW):
     )
     request = PointInTimeRequest(events="f.e", views=(ViewFeatures(view=view, features=("x",)),))
     found = connection.execute(
-        f"SELECT v__x FROM ({join_sql(request, 'duckdb')}) ORDER BY occurred_at"
+        f"SELECT v__x FROM ({join_sql(request, DuckDBDialect())}) ORDER BY occurred_at"
     ).fetchall()
     return [row[0] for row in found]
 
@@ -122,7 +123,7 @@ def test_tied_arrays_are_ordered_by_their_text(connection):
     )
     joined = (ViewFeatures(view=VIEW, features=("x",)),)
     request = PointInTimeRequest(events="f.e", views=joined, types={"v": {"x": pa.list_(pa.float64())}})
-    assert connection.execute(join_sql(request, "duckdb")).fetchone()[2] == [1.0, 3.0]
+    assert connection.execute(join_sql(request, DuckDBDialect())).fetchone()[2] == [1.0, 3.0]
 
 
 def test_events_can_be_a_query_with_a_condition_and_few_columns(connection):
@@ -133,13 +134,13 @@ def test_events_can_be_a_query_with_a_condition_and_few_columns(connection):
         columns=("n",),
         where="n >= $first",
     )
-    assert sorted(connection.execute(join_sql(request, "duckdb"), {"first": 3}).fetchall()) == [
+    assert sorted(connection.execute(join_sql(request, DuckDBDialect()), {"first": 3}).fetchall()) == [
         (3, None),
         (4, None),
     ]
 
 
-@pytest.mark.parametrize("dialect", ["duckdb", "bigquery"])
+@pytest.mark.parametrize("dialect", [DuckDBDialect(), BigQueryDialect()])
 def test_names_that_are_not_identifiers_are_refused(dialect):
     view = FeatureView(name="v", relation="f.v", entity=("k; DROP TABLE t",), features=("x",))
     request = PointInTimeRequest(events="f.e", views=(ViewFeatures(view=view, features=("x",)),))

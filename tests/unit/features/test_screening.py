@@ -22,6 +22,7 @@ from ml_platform.features.sync.screening import Entries, Screening
 from ml_platform.features.sync.state import open_state
 from ml_platform.use_case import FeatureView, SyncGuard
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
+from ml_platform.warehouse.duckdb_dialect import DuckDBDialect
 
 VIEW = FeatureView(
     name="v", relation="f.v", entity=("a", "b"), features=("n",), guard=SyncGuard(ranges={"n": (0, None)})
@@ -122,10 +123,17 @@ def test_screening_leaves_what_a_comparison_of_all_rows_leaves(
         state = entries.batches
 
 
+class MarklessDialect(DuckDBDialect):
+    """The SQL of an engine that has no hash of rows."""
+
+    def mark(self, columns: Any) -> None:
+        return None
+
+
 class Markless(DuckDBWarehouse):
     """A warehouse of which the platform knows no hash."""
 
-    dialect = "bigquery"
+    dialect = MarklessDialect()
 
 
 def random_rows(chance: random.Random, at: int) -> list[dict[str, Any]]:

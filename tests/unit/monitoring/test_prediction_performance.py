@@ -62,7 +62,7 @@ def test_only_labels_reported_by_then_count(warehouse: DuckDBWarehouse) -> None:
     later = performance(shop.use_case(), warehouse, as_of=END + timedelta(days=30), trained_until={})
     before = performance(shop.use_case(), warehouse, as_of=END, trained_until={})
     assert before.days[0].positives <= later.days[0].positives
-    warehouse.execute("DELETE FROM shop.returns WHERE reported_at < ?", [END])
+    warehouse.execute("DELETE FROM shop.returns WHERE reported_at < $end", {"end": END})
     found = performance(shop.use_case(), warehouse, as_of=END, trained_until={})
     assert sum(d.positives for d in found.days) == 0
     assert found.metrics == {}

@@ -97,7 +97,7 @@ def test_a_day_without_events_is_empty_and_one_that_lost_them_is_emptied(warehou
     far = date(2030, 1, 1)
     made = predict_days(shop.use_case(), [*shop.days(2), far], warehouse, release(), ByAmount())
     assert [d.rows for d in made] == [40, 40, 0]
-    warehouse.execute("DELETE FROM shop.orders WHERE day = ?", [shop.days(1)[0]])
+    warehouse.execute("DELETE FROM shop.orders WHERE day = $day", {"day": shop.days(1)[0]})
     assert predict_days(shop.use_case(), shop.days(1), warehouse, release(), ByAmount())[0].rows == 0
     assert set(predicted(warehouse).column("day").to_pylist()) == {shop.days(2)[1]}
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ml_platform.errors import ConfigurationError
 from ml_platform.warehouse.content_hash import content_version, content_version_sql
+from ml_platform.warehouse.duckdb_dialect import DuckDBDialect
 
 CONNECTION = duckdb.connect(":memory:")
 
@@ -20,7 +21,8 @@ def version(table: pa.Table) -> str:
     CONNECTION.register("hashed", table)
     try:
         return content_version(
-            columns, *CONNECTION.execute(content_version_sql(columns, "hashed")).fetchall()[0]
+            columns,
+            *CONNECTION.execute(content_version_sql(DuckDBDialect(), columns, "hashed")).fetchall()[0],
         )
     finally:
         CONNECTION.unregister("hashed")
@@ -102,4 +104,4 @@ def test_a_version_does_not_change_between_releases() -> None:
 
 def test_what_has_no_canonical_text_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="column a has type list"):
-        content_version_sql({"a": pa.list_(pa.int64())}, "t")
+        content_version_sql(DuckDBDialect(), {"a": pa.list_(pa.int64())}, "t")

@@ -7,7 +7,6 @@ deletion's timestamp is the version that it deletes. Cells with one timestamp co
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cassandra import AlreadyExists, DriverException
 from cassandra.cluster import PreparedStatement, Session
 from cassandra.pool import Host
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from ml_platform.errors import ConflictError, DataError, SchemaMismatchError
 from ml_platform.features.online.base import Key, OnlineStore, Row, Shipment, TableReader
@@ -255,18 +255,16 @@ class CassandraOnlineStore(OnlineStore):
         return self._retried(lambda: self.session.execute(cql, parameters, execution_profile=WRITE).one())
 
     def _retried(self, request: Callable[[], Any], attempts: int | None = None) -> Any:  # noqa: ANN401 (the request's)
-        attempts = attempts or self.settings.write_attempts
-        for attempt in range(attempts):
-            try:
-                return request()
-            except TRANSIENT as error:
-                if attempt + 1 == attempts:
-                    raise explained(error, self.settings) from error
-                wait = self.settings.backoff_seconds * 2**attempt
-                time.sleep(min(wait, self.settings.max_backoff_seconds))
-            except DriverException as error:
-                raise explained(error, self.settings) from error
-        raise AssertionError("unreachable")
+        retrying = Retrying(
+            retry=retry_if_exception_type(TRANSIENT),
+            stop=stop_after_attempt(attempts or self.settings.write_attempts),
+            wait=wait_exponential(self.settings.backoff_seconds, max=self.settings.max_backoff_seconds),
+            reraise=True,
+        )
+        try:
+            return retrying(request)
+        except (*TRANSIENT, DriverException) as error:
+            raise explained(error, self.settings) from error
 
     def _has_catalogue(self, attempts: int | None = None) -> bool:
         self._catalogued = self._catalogued or all(self._columns(name, attempts) for name in (VIEWS, LOCKS))

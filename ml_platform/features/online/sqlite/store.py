@@ -6,23 +6,21 @@ with a null event time.
 """
 
 import contextlib
-import fcntl
 import logging
-import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.errors import ConflictError, LockTimeoutError, SchemaMismatchError, StoreUnavailableError
+from ml_platform.errors import ConflictError, SchemaMismatchError, StoreUnavailableError
 from ml_platform.features.online.base import Key, OnlineStore, Row, Shipment, TableReader
 from ml_platform.features.online.columns import Column
 from ml_platform.features.online.records import Record, Table
 from ml_platform.features.online.sqlite.reads import Reader
 from ml_platform.features.online.sqlite.values import decoder, key_encoder, quoted, to_sql
+from ml_platform.locks import locked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,30 +97,16 @@ class SQLiteOnlineStore(OnlineStore):
     @contextlib.contextmanager
     def lock(self, view: str, timeout_seconds: float) -> Iterator[None]:
         """See the contract; a file lock beside the database, which the system frees when its holder dies."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        path = self.path.with_name(f"{self.path.name}.{view}.lock")
-        deadline = time.monotonic() + timeout_seconds
-        told = False
-        with path.open("a+") as file:
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    file.seek(0)
-                    holder = file.read().strip() or "another process"
-                    if time.monotonic() >= deadline:
-                        raise LockTimeoutError(
-                            f"view {view} is being synced by {holder}, for longer than {timeout_seconds:g}"
-                            " s; let it end, or end it"
-                        ) from None
-                    if not told:
-                        logger.info("view %s: waiting for the sync of %s to end", view, holder)
-                        told = True
-                    time.sleep(0.05)
-            file.truncate(0)
-            file.write(f"process {os.getpid()}")
-            file.flush()
+        with locked(
+            self.path.with_name(f"{self.path.name}.{view}.lock"),
+            timeout_seconds,
+            busy=lambda holder: f"view {view}: waiting for the sync of {holder} to end",
+            held=lambda holder: (
+                f"view {view} is being synced by {holder}, for longer than {timeout_seconds:g} s; "
+                "let it end, or end it"
+            ),
+            waiting=logger.info,
+        ):
             yield
 
     def create_table(self, table: Table) -> None:

@@ -1,29 +1,36 @@
 """Scratch folders that a killed process does not leave behind for long."""
 
-import fcntl
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ml_platform.locks import lock_if_free, locked
+
 __all__ = ["scratch_folder"]
+
+LOCK_TIMEOUT_SECONDS = 60.0
 
 
 @contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
     """A new folder under ``parent``, gone at the end; those of killed processes are removed first."""
-    parent.mkdir(parents=True, exist_ok=True)
-    with (parent / "lock").open("a") as creating:
-        fcntl.flock(creating, fcntl.LOCK_EX)
+    with locked(
+        parent / "lock",
+        LOCK_TIMEOUT_SECONDS,
+        busy=lambda holder: f"waiting for {holder}, which tidies {parent}",
+        held=lambda holder: (
+            f"{holder} has been tidying {parent} for more than {LOCK_TIMEOUT_SECONDS:g} s; end it"
+        ),
+    ):
         for leftover in parent.glob("export-*"):
-            # BlockingIOError: its process is alive.
-            with suppress(FileNotFoundError, BlockingIOError), (leftover / "lock").open("a") as held:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(leftover)
+            with suppress(FileNotFoundError), (leftover / "lock").open("a") as held:
+                if lock_if_free(held):  # else its process is alive
+                    shutil.rmtree(leftover)
         folder = Path(tempfile.mkdtemp(prefix="export-", dir=parent))
         mine = (folder / "lock").open("a")
-        fcntl.flock(mine, fcntl.LOCK_EX)
+        lock_if_free(mine)  # nobody else knows it yet
     try:
         yield folder
     finally:

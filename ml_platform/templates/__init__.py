@@ -1,0 +1,1 @@
+"""Files that scaffolding copies into a project; ``$name`` in them is replaced."""
