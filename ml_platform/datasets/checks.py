@@ -14,6 +14,7 @@ from ml_platform.datasets.rederivation import point_in_time_check
 from ml_platform.datasets.snapshot import Snapshot
 from ml_platform.use_case import Dataset
 from ml_platform.warehouse.base import Warehouse
+from ml_platform.warehouse.duckdb_dialect import DuckDBDialect
 
 __all__ = ["CHECKS", "dataset_checks", "duplicates_check", "labels_check", "schema_check"]
 
@@ -28,6 +29,7 @@ CHECKS: Mapping[str, str] = {
 
 SHOWN = 5
 DAY_US = 86_400_000_000
+_SQL = DuckDBDialect()
 
 
 def dataset_checks(
@@ -109,7 +111,7 @@ def duplicates_check(snapshot: Snapshot, dataset: Dataset) -> CheckOutcome:
     rows = _query(
         snapshot,
         [dataset.id],
-        f'SELECT CAST("{dataset.id}" AS VARCHAR) AS id, count(*) AS n FROM snapshot '
+        f"SELECT CAST({_SQL.quoted(dataset.id)} AS VARCHAR) AS id, count(*) AS n FROM snapshot "
         f"GROUP BY ALL HAVING n > 1 ORDER BY n DESC, id",
     )
     extra = sum(row["n"] - 1 for row in rows)
