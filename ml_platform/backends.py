@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +17,7 @@ from ml_platform.errors import ConfigurationError
 from ml_platform.settings import Settings
 
 if TYPE_CHECKING:  # each backend is imported when it is opened
+    from ml_platform.compute.base import Compute
     from ml_platform.events.base import EventLog, Publisher
     from ml_platform.events.local import LocalEventLog
     from ml_platform.features.online.base import OnlineStore
@@ -93,6 +95,19 @@ def _landing(settings: Settings) -> AbstractContextManager["LandingFolder"]:
     return nullcontext(LandingFolder(settings.landing_path, settings.digests_path))
 
 
+def _compute(settings: Settings) -> AbstractContextManager["Compute"]:
+    """Jobs of the project in the current folder."""
+    if settings.compute == "subprocess":
+        from ml_platform.compute.subprocess import SubprocessCompute
+
+        environment = {"ML_PLATFORM_HOME": str(settings.root)}
+        return nullcontext(SubprocessCompute(Path.cwd(), settings.jobs_path, environment))
+    from ml_platform.compute.in_process import InProcessCompute
+    from ml_platform.compute.training import train_here
+
+    return nullcontext(InProcessCompute(partial(train_here, settings=settings), settings.jobs_path))
+
+
 PORTS: Mapping[str, Callable[[Settings], AbstractContextManager[Any]]] = MappingProxyType(
     {
         "warehouse": _warehouse,
@@ -102,6 +117,7 @@ PORTS: Mapping[str, Callable[[Settings], AbstractContextManager[Any]]] = Mapping
         "events": _events,
         "publisher": _events,  # the local log can be published to and read back
         "online_store": _online_store,
+        "compute": _compute,
         "alerts": _alerts,
         "landing": _landing,
         "scratch": lambda settings: nullcontext(settings.scratch_path),
@@ -166,6 +182,11 @@ class Backends:
     def online_store(self) -> "OnlineStore":
         """One row an entity, for services."""
         return self._open(_online_store)
+
+    @property
+    def compute(self) -> "Compute":
+        """Where models are trained."""
+        return self._open(_compute)
 
     @property
     def alerts(self) -> "Alerts":

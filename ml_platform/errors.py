@@ -11,6 +11,8 @@ __all__ = [
     "ConflictError",
     "DataError",
     "GateNotPassedError",
+    "JobFailedError",
+    "JobLostError",
     "LockTimeoutError",
     "MLPlatformError",
     "NotFoundError",
@@ -66,3 +68,11 @@ class CheckFailedError(MLPlatformError):
 
 class GateNotPassedError(CheckFailedError):
     """A candidate did not pass its gate and was not released."""
+
+
+class JobFailedError(MLPlatformError):
+    """A job in another process failed with an error whose class cannot be made here; the message names it."""
+
+
+class JobLostError(MLPlatformError):
+    """A job's process ended without a word: it was killed, or its machine was lost."""

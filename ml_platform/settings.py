@@ -47,6 +47,9 @@ class Settings(BaseSettings):
         default="http://127.0.0.1:5000", description="Where links to MLflow runs lead."
     )
     dagster_ui_url: str = Field(default="http://127.0.0.1:3000", description="Where links in alerts lead.")
+    compute: Literal["in_process", "subprocess"] = Field(
+        default="in_process", description="Where models are trained: in the process that asks, or in one of their own."
+    )
     online_store: Literal["sqlite", "cassandra"] = Field(
         default="sqlite", description="Which online store feature views are synced to."
     )
@@ -115,6 +118,11 @@ class Settings(BaseSettings):
     def scratch_path(self) -> Path:
         """Folder for files that only live while something is made; safe to delete when nothing runs."""
         return self.root / "scratch"
+
+    @property
+    def jobs_path(self) -> Path:
+        """Folder of the training jobs that are at work on this machine."""
+        return self.scratch_path / "jobs"
 
     @property
     def alerts_path(self) -> Path:

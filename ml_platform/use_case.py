@@ -4,22 +4,40 @@ They are plain, validated data and import neither Dagster nor MLflow, so that se
 ``ml_platform.orchestration`` turns them into assets, checks, schedules and conditions.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ml_platform.declaration import COLUMN, NAME, RELATION, Declaration
+from ml_platform.cadence import Cadence
+from ml_platform.declaration import COLUMN, NAME, RELATION, Declaration, identifiers
+from ml_platform.errors import ConfigurationError, NotFoundError
 from ml_platform.ingestion.source import RawSource
+from ml_platform.models.declarations import (
+    PRIMARY,
+    Gate,
+    GateCheck,
+    Metric,
+    Model,
+    Plot,
+    Segment,
+    Split,
+)
 
 __all__ = [
+    "PRIMARY",
     "BatchPrediction",
     "Dataset",
+    "Feature",
+    "FeatureSource",
     "FeatureView",
     "Gate",
+    "GateCheck",
     "Label",
+    "Metric",
     "Model",
+    "Plot",
     "Retraining",
     "Segment",
     "Split",
@@ -27,6 +45,8 @@ __all__ = [
     "UseCase",
     "ViewFeatures",
 ]
+
+FeatureKind = Literal["request", "operational", "analytics"]
 
 
 class SyncGuard(Declaration):
@@ -109,31 +129,93 @@ class ViewFeatures(Declaration):
         return self
 
 
+class Feature(Declaration):
+    """A feature column of a dataset's events, of any type that Arrow has: a number, a category, a text."""
+
+    name: str = Field(pattern=COLUMN)
+    kind: Literal["operational", "request"] = Field(
+        default="operational",
+        description="`operational`: a window over events, kept from their stream; `request`: the event carries it.",
+    )
+    description: str = ""
+
+
+class FeatureSource(Declaration):
+    """One input of a model, and where a service gets it from."""
+
+    name: str = Field(description="The column that the model reads.")
+    source: str = Field(
+        description="Request: the function that computes it, or the field that holds it. Operational: relation and "
+        "column. Analytics: view and feature of the online store."
+    )
+    entity: tuple[str, ...] = Field(default=(), description="Key columns that it is looked up by.")
+
+
 class Label(Declaration):
-    """A binary label: 1 for an event that has a row in ``relation`` that was available by then, else 0."""
+    """The truth about an event, which arrives late.
+
+    Without ``value`` it is an event: 1 when ``relation`` has a row of the event that was available by then, else 0.
+    With ``value`` it is a value that arrives late, a class when there are ``classes`` and else a number; it is null
+    until it was reported, and the newest report counts.
+    """
 
     relation: str = Field(pattern=RELATION)
     id: str = Field(pattern=COLUMN, description="Column of the relation that names the event.")
     available_at: str = Field(pattern=COLUMN, description="When the label was reported.")
-    delay: timedelta = Field(description="After this long an event without a report is taken as negative.")
+    delay: timedelta = Field(
+        ge=timedelta(0),
+        description="After this long an event without a report is negative, and a value that is missing will not come.",
+    )
     name: str = Field(
         default="label", pattern=COLUMN, description="Name of the label's column in the dataset."
     )
-    share: tuple[float, float] = Field(
-        default=(0.0, 1.0), description="Lowest and highest believable share of positives."
+    value: str | None = Field(
+        default=None,
+        pattern=COLUMN,
+        description="Column of the relation that holds the value; None: an event.",
     )
+    classes: tuple[str, ...] = Field(default=(), description="Every class that `value` may be.")
+    share: tuple[float, float] = Field(
+        default=(0.0, 1.0), description="Lowest and highest believable share of positives, or of each class."
+    )
+    range: tuple[float | None, float | None] = Field(
+        default=(None, None), description="Lowest and highest believable number, inclusive; None: unbounded."
+    )
+
+    @property
+    def reported_at(self) -> str:
+        """Name of the dataset's column that says when the label was reported; null until then."""
+        return f"{self.name}_available_at"
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> "Label":
+        if self.value is None and (self.classes or self.range != (None, None)):
+            raise ValueError("classes and range are of values; name the column that holds the value, `value`")
+        if self.classes and self.range != (None, None):
+            raise ValueError("a label has classes or a range of numbers; declare one of them")
+        if self.classes and len(self.classes) < 2:
+            raise ValueError(f"classes are {self.classes}; declare at least two")
+        identifiers(self.classes)
+        return self
 
 
 class Dataset(Declaration):
-    """A snapshot of labelled events: one row an event, with what was known at its time."""
+    """A snapshot of events, labelled when there is a label: one row an event, with what was known at its time."""
 
-    events: str = Field(pattern=RELATION, description="Relation with one row an event.")
+    events: str = Field(
+        pattern=RELATION, description="Relation with one row an event, or an entity and time."
+    )
     id: str = Field(pattern=COLUMN)
     occurred_at: str = Field(default="occurred_at", pattern=COLUMN)
     keys: tuple[str, ...] = Field(default=(), description="Entity columns carried along; not features.")
-    features: tuple[str, ...] = Field(min_length=1, description="Feature columns of `events`.")
+    features: tuple[Feature | str, ...] = Field(
+        default=(),
+        description="Feature columns of `events`: numbers, categories or texts; a name is operational.",
+    )
     views: tuple[ViewFeatures, ...] = ()
-    label: Label
+    label: Label | None = Field(
+        default=None, description="None: there is nothing to predict, e.g. embeddings."
+    )
     history: timedelta | None = Field(
         default=None, description="How far back the snapshot reaches; None: all there is."
     )
@@ -142,108 +224,50 @@ class Dataset(Declaration):
         description="Function without arguments that returns the pandera DataFrameSchema that every row must satisfy.",
     )
 
+    @model_validator(mode="after")
+    def _has_features(self) -> "Dataset":
+        if not self.feature_names:
+            raise ValueError("features and views are both empty; name at least one feature")
+        return self
+
+    @property
+    def event_features(self) -> tuple[str, ...]:
+        """Feature columns of the events, in order."""
+        return tuple(f.name if isinstance(f, Feature) else f for f in self.features)
+
+    @property
+    def view_features(self) -> tuple[str, ...]:
+        """Feature columns that the views add, in order: ``<view>__<feature>``."""
+        return tuple(f"{v.view.name}__{f}" for v in self.views for f in v.features)
+
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Every feature column of the snapshot, in order: the events' own, then the views'."""
-        return self.features + tuple(f"{v.view.name}__{f}" for v in self.views for f in v.features)
+        return self.event_features + self.view_features
 
-
-class Split(Declaration):
-    """A split by time, with the label delay as a gap; further folds each lie `test_days` earlier (prequential)."""
-
-    train_days: int | None = Field(
-        default=None, gt=0, description="Days of training, at most; None: all there is before the gap."
-    )
-    min_train_days: int = Field(
-        default=1,
-        gt=0,
-        description="Fewest days of training; a shorter history is refused, one in between is warned of.",
-    )
-    delay_days: int = Field(
-        default=7, ge=0, description="Gap between training and test, in days: the label delay."
-    )
-    test_days: int = Field(default=7, gt=0)
-    folds: int = Field(
-        default=1, gt=0, description="Number of prequential folds; the newest one makes the model."
-    )
-
-    @model_validator(mode="after")
-    def _training_is_possible(self) -> "Split":
-        if self.train_days is not None and self.train_days < self.min_train_days:
-            raise ValueError(f"train_days {self.train_days} is below min_train_days {self.min_train_days}")
-        return self
-
-
-class Segment(Declaration):
-    """A part of the events on which the model must not collapse."""
-
-    name: str = Field(pattern=NAME)
-    column: str = Field(pattern=COLUMN)
-    low: float | None = Field(default=None, description="Inclusive lower bound of `column`.")
-    high: float | None = Field(default=None, description="Exclusive upper bound of `column`.")
-
-
-class Gate(Declaration):
-    """What a candidate must show before it may be released."""
-
-    floors: Mapping[str, float] = Field(
-        default_factory=dict, description="Metric to its lowest value, e.g. `{'auc': 0.7}`."
-    )
-    beats_baselines_on: str = Field(
-        default="average_precision", description="Metric on which every baseline must be beaten."
-    )
-    beats_champion_on: str = Field(default="average_precision")
-    champion_tolerance: float = Field(
-        default=0.01, ge=0, description="How much worse than the champion is still accepted."
-    )
-    max_calibration_error: float = Field(
-        default=0.05, gt=0, description="Highest expected calibration error (0-1)."
-    )
-    segments: tuple[Segment, ...] = ()
-    min_segment_auc: float = Field(default=0.5, ge=0, le=1)
-    min_segment_positives: int = Field(default=20, description="Smaller segments are reported, not judged.")
-    max_latency_ms: float = Field(
-        default=50.0, gt=0, description="Highest median time to score one row, in milliseconds."
-    )
-    max_size_mb: float = Field(default=100.0, gt=0)
-
-
-class Model(Declaration):
-    """How a candidate is trained and judged."""
-
-    train: Callable[..., Any] = Field(
-        description="`train(data, parameters, seed) -> fitted model`; see ml_platform.models.training.candidates."
-    )
-    framework: Literal["xgboost"] = "xgboost"
-    parameters: Mapping[str, float | int | str | bool] = Field(default_factory=dict)
-    request_features: Callable[..., Any] | None = Field(
-        default=None,
-        description="Pure function of the event's own columns, Arrow table to Arrow table, in training and serving.",
-    )
-    request_feature_names: tuple[str, ...] = ()
-    split: Split = Split()
-    gate: Gate = Gate()
-    precision_k: int = Field(
-        default=100, gt=0, description="k of Card Precision@k: alerts that investigators can check a day."
-    )
-    card: str | None = Field(
-        default=None, description="Column that names the card (or account) for Card Precision@k."
-    )
-    known_days: int | None = Field(
-        default=None,
-        ge=0,
-        description="Cards reported within so many days before the test, or in it, are known; None: the training days.",
-    )
-    seed: int = 0
+    @property
+    def maturity(self) -> timedelta:
+        """How long after an event its label is final; nothing without a label."""
+        return self.label.delay if self.label else timedelta(0)
 
 
 class BatchPrediction(Declaration):
-    """Daily scores by the champion, written to a warehouse table and published as events."""
+    """Predictions of whole partitions by a released model, in a warehouse table, announced by events."""
 
+    model: str = Field(
+        default="model",
+        pattern=r"^([a-z][a-z0-9_]{0,62}/)?[a-z][a-z0-9_]{0,62}$",
+        description="A model of this use case, or `<use_case>/<model>` of another one.",
+    )
     relation: str = Field(pattern=RELATION, description="Table that the predictions are written to.")
-    topic: str = Field(description="Topic that prediction events are published on.")
+    topic: str | None = Field(
+        default=None, description="Topic that prediction events are published on; None: nothing is published."
+    )
     columns: tuple[str, ...] = Field(
         default=(), description="Columns of the dataset's events that are carried along."
+    )
+    cadence: Cadence | None = Field(
+        default=None, description="How often; None: that of the dataset's events."
     )
 
 
@@ -251,15 +275,20 @@ class Retraining(Declaration):
     """When a new candidate is due. Whatever fires, no training starts within `cool_down` of the last."""
 
     min_new_labels: int = Field(default=200, gt=0, description="Labels reported since the last snapshot.")
-    metric: str = "average_precision"
-    min_metric: float | None = Field(
-        default=None, description="Retrain when the metric on newly reported labels falls below this."
+    metric: str = Field(
+        default=PRIMARY, description="Metric that is watched; `primary`: the task's main one."
+    )
+    limit: float | None = Field(
+        default=None, description="Retrain when the metric on newly reported labels is worse than this."
     )
     cool_down: timedelta = timedelta(days=1)
 
 
 class UseCase(Declaration):
-    """One use case: a group of assets, with its owner, tags, schedule and alert route."""
+    """One use case: a group of assets, with its owner, tags, schedule and alert route.
+
+    It may have features only (``feature_views``), or batch predictions only (by another use case's model).
+    """
 
     name: str = Field(pattern=NAME)
     owner: str = Field(description="`team:<name>` or an e-mail address.")
@@ -268,9 +297,9 @@ class UseCase(Declaration):
     sources: tuple[RawSource, ...] = Field(
         default=(), description="What it needs of the landing folder; a source may be several use cases'."
     )
-    dataset: Dataset
-    model: Model
-    batch_prediction: BatchPrediction | None = None
+    dataset: Dataset | None = None
+    models: tuple[Model, ...] = ()
+    batch_predictions: tuple[BatchPrediction, ...] = ()
     feature_views: tuple[FeatureView, ...] = Field(
         default=(), description="Views synced to the online store."
     )
@@ -278,9 +307,93 @@ class UseCase(Declaration):
     alert_route: str = Field(default="log", description="Where alerts go, as the alert port understands it.")
 
     @model_validator(mode="after")
-    def _card_is_carried(self) -> "UseCase":
-        if self.model.card and self.model.card not in self.dataset.keys:
+    def _parts_fit(self) -> "UseCase":
+        if self.models and self.dataset is None:
             raise ValueError(
-                f"use case {self.name}: model.card {self.model.card!r} is not among dataset.keys {self.dataset.keys}"
+                f"use case {self.name} has models and no dataset; declare what they are trained on"
             )
+        for what, names in (
+            ("models", [m.name for m in self.models]),
+            ("batch_predictions", [b.relation for b in self.batch_predictions]),
+        ):
+            if repeated := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{what} of use case {self.name} repeat {repeated}; name each once")
+        own = {model.name for model in self.models}
+        for prediction in self.batch_predictions:
+            if "/" not in prediction.model and prediction.model not in own:
+                raise ValueError(
+                    f"batch_predictions names the model {prediction.model!r}; {self.name} has {sorted(own)}, and "
+                    "another use case's is named `<use_case>/<model>`"
+                )
+        # Tasks may be added by packages, so they are looked up; their module imports this one.
+        from ml_platform.models.tasks.checking import check_models
+
+        try:
+            check_models(self)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from error
         return self
+
+    def model(self, name: str = "model") -> Model:
+        """The model of that name.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        for model in self.models:
+            if model.name == name:
+                return model
+        raise NotFoundError(f"{self.name} has no model {name!r}; it has {[m.name for m in self.models]}")
+
+    @property
+    def data(self) -> Dataset:
+        """The dataset of a use case that must have one.
+
+        Raises:
+            ConfigurationError: it declares none.
+        """
+        if self.dataset is None:
+            raise ConfigurationError(f"use case {self.name} declares no dataset; declare one")
+        return self.dataset
+
+    @property
+    def joined_views(self) -> tuple[ViewFeatures, ...]:
+        """The feature views that the dataset joins; none without a dataset."""
+        return self.dataset.views if self.dataset else ()
+
+    def features_by_kind(self, model: str = "model") -> Mapping[FeatureKind, tuple[FeatureSource, ...]]:
+        """The inputs of a model by kind, each with where a service gets it from.
+
+        Request features come with the event or are computed from it; operational ones are windows kept from the event
+        stream; analytics ones are fetched from the online store by their entity.
+
+        >>> use_case.features_by_kind()["analytics"]
+        (FeatureSource(name='buyer__orders', source='online/buyer orders', entity=('buyer_id',)),)
+        """
+        declared, chosen = self.data, self.model(model)
+        kinds = {f.name: f.kind for f in declared.features if isinstance(f, Feature)}
+        own = [(name, kinds.get(name, "operational")) for name in declared.event_features]
+        compute = chosen.request_features
+        computed = f"{compute.__module__}.{compute.__qualname__}" if compute else ""
+        return {
+            "request": (
+                *(
+                    FeatureSource(name=name, source=f"request {name}")
+                    for name, kind in own
+                    if kind == "request"
+                ),
+                *(FeatureSource(name=name, source=computed) for name in chosen.request_feature_names),
+            ),
+            "operational": tuple(
+                FeatureSource(name=name, source=f"{declared.events} {name}", entity=declared.keys)
+                for name, kind in own
+                if kind == "operational"
+            ),
+            "analytics": tuple(
+                FeatureSource(
+                    name=f"{v.view.name}__{f}", source=f"online/{v.view.name} {f}", entity=v.view.entity
+                )
+                for v in declared.views
+                for f in v.features
+            ),
+        }

@@ -7,15 +7,20 @@ from datetime import timedelta
 
 from assets.bank.sources import CUSTOMERS, FRAUD_REPORTS, PAYMENTS, TERMINALS
 from assets.card_fraud.features import REQUEST_FEATURES, request_features
+from assets.card_fraud.metrics import auc_unknown_cards, average_precision_unknown_cards, card_precision
+from assets.card_fraud.plots import threshold_workload
 from assets.card_fraud.schema import schema
 from assets.card_fraud.train import train
 from ml_platform.use_case import (
     BatchPrediction,
     Dataset,
+    Feature,
     FeatureView,
     Gate,
     Label,
+    Metric,
     Model,
+    Plot,
     Retraining,
     Segment,
     Split,
@@ -78,7 +83,7 @@ use_case = UseCase(
         id="payment_id",
         keys=("customer_id", "terminal_id"),
         features=(
-            "amount",
+            Feature(name="amount", kind="request"),
             *(f"customer_payments_{days}d" for days in (1, 7, 30)),
             *(f"customer_amount_mean_{days}d" for days in (1, 7, 30)),
             "customer_amount_max_30d",
@@ -102,41 +107,51 @@ use_case = UseCase(
         ),
         data_schema=schema,
     ),
-    model=Model(
-        train=train,
-        # docs/decisions/0008-model-defaults.md, measured by benchmarks/model_defaults.py
-        parameters={
-            "rounds": 100,
-            "learning_rate": 0.1,
-            "max_depth": 4,
-            "min_child_weight": 5,
-            "subsample": 0.8,
-            "colsample_bytree": 0.8,
-            "tree_method": "hist",
-            "max_bin": 64,
-        },
-        request_features=request_features,
-        request_feature_names=REQUEST_FEATURES,
-        split=Split(train_days=30, delay_days=REPORT_DELAY.days, test_days=7, folds=3),
-        gate=Gate(
-            floors={"auc": 0.7, "average_precision": 0.1},
-            max_calibration_error=0.02,
-            segments=(
-                Segment(name="small_amounts", column="amount", high=50),
-                Segment(name="medium_amounts", column="amount", low=50, high=150),
-                Segment(name="large_amounts", column="amount", low=150),
+    models=(
+        Model(
+            train=train,
+            # docs/decisions/0008-model-defaults.md, measured by benchmarks/model_defaults.py
+            parameters={
+                "rounds": 100,
+                "learning_rate": 0.1,
+                "max_depth": 4,
+                "min_child_weight": 5,
+                "subsample": 0.8,
+                "colsample_bytree": 0.8,
+                "tree_method": "hist",
+                "max_bin": 64,
+            },
+            request_features=request_features,
+            request_feature_names=REQUEST_FEATURES,
+            split=Split(train_days=30, delay_days=REPORT_DELAY.days, test_days=7, folds=3),
+            gate=Gate(
+                limits={"auc": 0.7, "average_precision": 0.1},
+                max_calibration_error=0.02,
+                segments=(
+                    Segment(name="small_amounts", column="amount", high=50),
+                    Segment(name="medium_amounts", column="amount", low=50, high=150),
+                    Segment(name="large_amounts", column="amount", low=150),
+                ),
+                segment_metric="auc",
+                segment_limit=0.55,
+                # Fewer payments hold too few frauds to judge by.
+                min_segment_rows=2_000,
             ),
-            min_segment_auc=0.55,
+            metrics=(
+                Metric(name="card_precision_at_100", function=card_precision),
+                Metric(name="auc_unknown_cards", function=auc_unknown_cards),
+                Metric(name="average_precision_unknown_cards", function=average_precision_unknown_cards),
+            ),
+            plots=(Plot(name="threshold_workload", function=threshold_workload),),
         ),
-        card="customer_id",
-        # A reported card is replaced within days: a later fraud on the same customer is news again.
-        known_days=7,
     ),
-    batch_prediction=BatchPrediction(
-        relation="predictions.card_fraud",
-        topic="card_fraud.predictions",
-        columns=("customer_id", "terminal_id", "amount"),
+    batch_predictions=(
+        BatchPrediction(
+            relation="predictions.card_fraud",
+            topic="card_fraud.predictions",
+            columns=("customer_id", "terminal_id", "amount"),
+        ),
     ),
     feature_views=(customer_daily, terminal_daily),
-    retraining=Retraining(min_new_labels=200, min_metric=0.1, cool_down=timedelta(days=1)),
+    retraining=Retraining(min_new_labels=200, limit=0.1, cool_down=timedelta(days=1)),
 )

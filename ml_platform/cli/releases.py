@@ -1,8 +1,9 @@
-"""``ml-platform releases``: what serves, what served, and the way back."""
+"""``ml-platform releases``: what serves, what served, what is on trial, and the way back."""
 
 import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -10,11 +11,15 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
 
+from ml_platform.backends import Backends
 from ml_platform.cli.project import load_platform
 from ml_platform.errors import NotFoundError
-from ml_platform.models.releases.registry import Registry
-from ml_platform.orchestration.assets.champion import mirror_alias
+from ml_platform.models.releases.registry import CHAMPION, Registry
+from ml_platform.models.training.aliases import mirror_aliases
+from ml_platform.models.training.candidates import registered_candidate
+from ml_platform.models.training.promotion import release_candidate
 from ml_platform.orchestration.platform import Platform
+from ml_platform.use_case import Model, UseCase
 
 __all__ = ["releases"]
 
@@ -23,36 +28,93 @@ releases = typer.Typer(no_args_is_help=True, help="Released models.")
 UseCaseOption = Annotated[
     str | None, typer.Option("--use-case", help="Whose; needed when there are several.")
 ]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="Which of its models; needed when it has several.")
+]
+StageOption = Annotated[str, typer.Option("--stage", help="The champion, or the name of a shadow.")]
+WhyOption = Annotated[str, typer.Option("--why", help="The reason, for the audit trail.")]
+WhoOption = Annotated[
+    str | None, typer.Option("--who", help="Who asks for it; left out, the account that runs this.")
+]
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The model that a command is about, and the ports of its project."""
+
+    use_case: UseCase
+    model: Model
+    backends: Backends
+
+    @property
+    def path(self) -> tuple[str, str]:
+        return self.use_case.name, self.model.name
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.path)
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.backends.registry)
 
 
 @contextmanager
-def _registry(platform: Platform) -> Iterator[Registry]:
+def _chosen(use_case: str | None, model: str | None) -> Iterator[_Chosen]:
+    platform = load_platform()
+    owner = _owner(platform, use_case)
     with platform.backends() as backends:
-        yield Registry(backends.registry)
+        yield _Chosen(owner, _model(owner, model), backends)
+
+
+def _owner(platform: Platform, use_case: str | None) -> UseCase:
+    with_models = [found for found in platform.use_cases if found.models]
+    if use_case is None and len(with_models) == 1:
+        return with_models[0]
+    return platform.use_case(use_case)
+
+
+def _model(use_case: UseCase, name: str | None) -> Model:
+    if name is not None:
+        return use_case.model(name)
+    if len(use_case.models) == 1:
+        return use_case.models[0]
+    known = ", ".join(model.name for model in use_case.models)
+    if not known:
+        raise NotFoundError(f"{use_case.name} has no models, and so no releases; name another use case")
+    raise NotFoundError(f"which model is meant; {use_case.name} has: {known} (say --model NAME)")
 
 
 @releases.command("list")
-def list_releases(use_case: UseCaseOption = None) -> None:
-    """List every release and every change of the champion, newest last.
+def list_releases(use_case: UseCaseOption = None, model: ModelOption = None) -> None:
+    """List every change of the champion and of the shadows, newest last.
 
     Example: ml-platform releases list
     """
-    platform = load_platform()
-    name = platform.use_case(use_case).name
-    with _registry(platform) as registry:
-        current, history = registry.promotion(name), list(registry.history(name))
+    with _chosen(use_case, model) as chosen:
+        registry, name = chosen.registry, chosen.name
+        now = registry.stages(*chosen.path)
+        changes = [
+            entry
+            for stage in registry.stage_names(*chosen.path)
+            for entry in registry.history(*chosen.path, stage)
+        ]
     table = Table(
-        "when (UTC)", "version", "what", "who", "why", "", title=f"releases of {name}", title_justify="left"
+        *("when (UTC)", "stage", "version", "what", "who", "why", ""),
+        title=f"releases of {name}",
+        title_justify="left",
     )
-    for entry in history:
-        serves = current is not None and entry.sequence == current.sequence
+    for entry in sorted(changes, key=lambda e: (e.at, e.stage, e.sequence)):
+        newest = now.get(entry.stage)
+        said = "serves now" if entry.stage == CHAMPION else "on trial now"
         table.add_row(
             f"{entry.at:%Y-%m-%d %H:%M:%S}",
-            entry.version,
+            entry.stage,
+            entry.version or "nobody",
             entry.action,
             entry.who,
             entry.why,
-            "serves now" if serves else "",
+            said if newest and entry.sequence == newest.sequence else "",
         )
     Console().print(table if table.row_count else f"{name} has no release yet; run `ml-platform run`")
 
@@ -61,42 +123,108 @@ def list_releases(use_case: UseCaseOption = None) -> None:
 def show(
     version: Annotated[str | None, typer.Argument(help="Which; left out, the one that serves.")] = None,
     use_case: UseCaseOption = None,
+    model: ModelOption = None,
 ) -> None:
     """Print a release's model card: data, code, metrics, gates, who released it and why.
 
     Example: ml-platform releases show
     """
-    platform = load_platform()
-    name = platform.use_case(use_case).name
-    with _registry(platform) as registry:
-        current = registry.promotion(name)
-        if version is None and current is None:
-            raise NotFoundError(f"{name} has no release yet; run `ml-platform run`")
-        wanted = version or (current.version if current else "")
-        Console().print(Markdown(registry.card(name, wanted)))
+    with _chosen(use_case, model) as chosen:
+        current = chosen.registry.promotion(*chosen.path)
+        wanted = version or (current.version if current else None)
+        if wanted is None:
+            raise NotFoundError(f"{chosen.name} has no release yet; run `ml-platform run`")
+        Console().print(Markdown(chosen.registry.card(*chosen.path, wanted)))
 
 
 @releases.command()
 def rollback(
-    why: Annotated[str, typer.Option("--why", help="The reason, for the audit trail.")],
+    why: WhyOption,
     to: Annotated[
         str | None, typer.Option("--to", help="Version to go back to; left out, the one that served before.")
     ] = None,
-    who: Annotated[
-        str | None, typer.Option("--who", help="Who asks for it; left out, the account that runs this.")
-    ] = None,
+    stage: StageOption = CHAMPION,
+    who: WhoOption = None,
     use_case: UseCaseOption = None,
+    model: ModelOption = None,
 ) -> None:
     """Make an earlier release serve again. The version that is left is not promoted again by itself.
 
     Example: ml-platform releases rollback --why "alerts doubled since noon"
     """
-    platform = load_platform()
-    name = platform.use_case(use_case).name
+    with _chosen(use_case, model) as chosen:
+        release = chosen.registry.rollback(
+            *chosen.path, stage=stage, to=to, who=who or getpass.getuser(), why=why
+        )
+        said = "serves now" if stage == CHAMPION else f"is the shadow {stage} now"
+        _tell(chosen, f"{chosen.name}: {release.version} {said}")
+
+
+@releases.command()
+def shadow(
+    version: Annotated[
+        str,
+        typer.Argument(
+            help="A release's version; or `candidate`, or the number of a model version in MLflow."
+        ),
+    ],
+    name: Annotated[str, typer.Option("--name", help="Name of the shadow, e.g. `challenger`.")],
+    why: WhyOption = "a trial beside the champion",
+    who: WhoOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Even if its gate did not pass.")] = False,
+    use_case: UseCaseOption = None,
+    model: ModelOption = None,
+) -> None:
+    """Let a release or candidate predict beside the champion; its predictions are stored, and announced to nobody.
+
+    Example: ml-platform releases shadow candidate --name challenger
+    """
+    asks = who or getpass.getuser()
+    with _chosen(use_case, model) as chosen:
+        if name == CHAMPION:
+            raise NotFoundError(
+                f"`{CHAMPION}` is no shadow; materialise {chosen.name}/{CHAMPION} to release a candidate, or roll back"
+            )
+        if version == "candidate" or version.isdigit():
+            candidate = registered_candidate(
+                chosen.use_case,
+                chosen.model,
+                version,
+                tracking=chosen.backends.tracking,
+                scratch=chosen.backends.scratch / "candidates",
+            )
+            release = release_candidate(
+                chosen.registry, candidate, stage=name, who=asks, why=why, force=force
+            )
+        else:
+            release = chosen.registry.assign(*chosen.path, name, version, who=asks, why=why, force=force)
+        _tell(chosen, f"{chosen.name}: {release.version} is the shadow {name} now")
+
+
+@releases.command()
+def unshadow(
+    name: Annotated[str, typer.Argument(help="Name of the shadow.")],
+    why: WhyOption = "the trial is over",
+    who: WhoOption = None,
+    use_case: UseCaseOption = None,
+    model: ModelOption = None,
+) -> None:
+    """End a shadow: it predicts no more. What it predicted stays.
+
+    Example: ml-platform releases unshadow challenger
+    """
+    with _chosen(use_case, model) as chosen:
+        registry = chosen.registry
+        known = [stage for stage in registry.stage_names(*chosen.path) if stage != CHAMPION]
+        if name not in (*known, CHAMPION):
+            raise NotFoundError(f"{chosen.name} has no shadow {name!r}; it has: {', '.join(known) or 'none'}")
+        registry.clear(*chosen.path, name, who=who or getpass.getuser(), why=why)
+        _tell(chosen, f"{chosen.name}: {name} predicts no more")
+
+
+def _tell(chosen: _Chosen, said: str) -> None:
+    """Say what was done, after MLflow's aliases have followed."""
     console = Console()
-    with platform.backends() as backends:
-        registry = Registry(backends.registry)
-        release = registry.rollback(name, to=to, who=who or getpass.getuser(), why=why)
-        console.print(f"{name}: {release.version} serves now")
-        mirrored = mirror_alias(name, backends.tracking, release)
+    console.print(said)
+    mirrored = mirror_aliases(chosen.registry, chosen.backends.tracking, *chosen.path)
     console.print(f"MLflow: {mirrored.description}", style="" if mirrored.passed else "yellow")

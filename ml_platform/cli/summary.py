@@ -108,9 +108,15 @@ def _dataset(use_case: UseCase, updater: Updater, report: Report) -> Iterator[Re
     if facts:
         what = f"exported {facts['exported']}" if now else "not exported again"
         yield (
-            f"data        {facts['version'][:16]}  {facts['dagster/row_count']:,} rows, "
+            f"data        {facts['version'][:16]}  {facts['dagster/row_count']:,} rows{_labels(facts)}, "
             f"labels as of {facts['as_of'][:10]}  ({what})"
         )
+
+
+def _labels(facts: Mapping[str, Any]) -> str:
+    if "positives" in facts:
+        return f", {facts['positives']:,} positives"
+    return f", {facts['labels']:,} labels" if "labels" in facts else ""
 
 
 def _model(use_case: UseCase, model: Model, updater: Updater, report: Report) -> Iterator[RenderableType]:

@@ -1,17 +1,18 @@
 """The checks of a dataset snapshot. Each streams the snapshot, so memory is bounded."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
 from ml_platform.checks import CheckOutcome
 from ml_platform.datasets.leakage.check import leakage_check
-from ml_platform.datasets.query import reported_at
 from ml_platform.datasets.rederivation import point_in_time_check
 from ml_platform.datasets.snapshot import Snapshot
+from ml_platform.models.tasks.base import Task
+from ml_platform.models.tasks.checking import suggested_task
 from ml_platform.use_case import Dataset
 from ml_platform.warehouse.base import Warehouse
 from ml_platform.warehouse.duckdb_dialect import DuckDBDialect
@@ -21,14 +22,13 @@ __all__ = ["CHECKS", "dataset_checks", "duplicates_check", "labels_check", "sche
 CHECKS: Mapping[str, str] = {
     "schema": "every row satisfies the declared schema, and has an id and a time",
     "duplicates": "no id occurs twice",
-    "labels": "the share of positives is believable, and none was reported before its event",
+    "labels": "the labels are believable for the task that learns them, and none was reported before its event",
     "point_in_time": "sampled view values, derived again, are those that were available at the time of their event",
     "leakage": "no feature knows labels that had not been reported",
 }
 """Name of each check to what it looks at. All are blocking."""
 
 SHOWN = 5
-DAY_US = 86_400_000_000
 _SQL = DuckDBDialect()
 
 
@@ -37,6 +37,7 @@ def dataset_checks(
     dataset: Dataset,
     warehouse: Warehouse,
     *,
+    tasks: Sequence[Task] = (),
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[CheckOutcome]:
@@ -46,13 +47,14 @@ def dataset_checks(
         snapshot: what is checked.
         dataset: its declaration.
         warehouse: where its views are derived again from.
+        tasks: of the use case's models, which judge the labels; none: the one that the label suggests.
         seed: of the samples.
         progress: told the outcome of each.
     """
     checks: list[Callable[[], CheckOutcome]] = [
         lambda: schema_check(snapshot, dataset),
         lambda: duplicates_check(snapshot, dataset),
-        lambda: labels_check(snapshot, dataset),
+        lambda: labels_check(snapshot, dataset, tasks),
         lambda: point_in_time_check(snapshot, dataset, warehouse, seed=seed),
         lambda: leakage_check(snapshot, dataset),
     ]
@@ -124,63 +126,27 @@ def duplicates_check(snapshot: Snapshot, dataset: Dataset) -> CheckOutcome:
     )
 
 
-def labels_check(snapshot: Snapshot, dataset: Dataset) -> CheckOutcome:
-    """Judge the share of positives among mature events, and when they were reported.
+def labels_check(snapshot: Snapshot, dataset: Dataset, tasks: Sequence[Task] = ()) -> CheckOutcome:
+    """Let each task that learns from the labels judge them; what any of them finds wrong fails the check.
 
-    An event is mature when ``Label.delay`` lies between it and the snapshot's ``as_of``; the labels of younger ones
-    are not complete.
+    Args:
+        snapshot: what is judged.
+        dataset: its declaration.
+        tasks: of the use case's models; none: the one that the label suggests.
     """
-    label, reported = dataset.label, f'epoch_us("{reported_at(dataset)}")'
-    occurred, positive = f'epoch_us("{dataset.occurred_at}")', f'"{label.name}" = 1'
-    delay = f"({reported} - {occurred}) / {DAY_US}.0"
-    mature = f"{occurred} <= epoch_us(TIMESTAMPTZ '{(snapshot.as_of - label.delay).isoformat()}')"
-    quantiles = ", ".join(
-        f"quantile_cont({delay}, {q}) FILTER ({positive} AND {mature}) AS p{round(q * 100)}"
-        for q in (0.5, 0.9, 0.99, 1.0)
-    )
-    (found,) = _query(
-        snapshot,
-        [dataset.occurred_at, label.name, reported_at(dataset)],
-        f"SELECT count(*) FILTER ({mature}) AS mature, count(*) FILTER ({mature} AND {positive}) AS positives, "
-        f"count(*) FILTER ({reported} < {occurred}) AS early, {quantiles}, "
-        f"count(*) FILTER ({mature} AND {delay} > {label.delay.total_seconds() / 86_400}) AS late FROM snapshot",
-    )
-    share = found["positives"] / found["mature"] if found["mature"] else None
-    low, high = label.share
-    problems = []
-    if found["early"]:
-        problems.append(f"{found['early']} labels were reported before their event; correct their times")
-    if share is None:
-        problems.append(
-            f"no event is older than {label.delay / timedelta(days=1):g} days, so no label is complete; bring more days"
-        )
-    elif not found["positives"]:
-        problems.append(
-            f"none of {found['mature']} mature events is positive: there is nothing to learn; bring the reports "
-            f"that {label.relation} is made from, with the ids of these events"
-        )
-    elif not low <= share <= high:
-        problems.append(
-            f"the share of positives is {share:.4%}, not within {low:.4%} and {high:.4%}; see whether reports are "
-            "missing, or correct Label.share"
-        )
-    delays = {name: found[name] for name in ("p50", "p90", "p99", "p100") if found[name] is not None}
-    usual = f", half of them reported within {delays['p50']:.1f} days" if delays else ""
-    return CheckOutcome(
-        "labels",
-        not problems,
-        "; ".join(problems) or f"{share:.4%} of {found['mature']} mature events are positive{usual}",
-        {
-            "rows": snapshot.manifest.rows,
-            "mature_rows": found["mature"],
-            "mature_positives": found["positives"],
-            "mature_share": share,
-            "all_positives": snapshot.manifest.positives,
-            "reported_before_event": found["early"],
-            "reported_later_than_delay": found["late"],
-            "report_delay_days": delays,
-        },
-        blocking=True,
+
+    def query(columns: Sequence[str], sql: str) -> list[dict[str, Any]]:
+        return _query(snapshot, list(columns), sql)
+
+    found = [
+        kind.labels_check(query, dataset, snapshot.as_of) for kind in tasks or [suggested_task(dataset.label)]
+    ]
+    wrong = list(dict.fromkeys(outcome.description for outcome in found if not outcome.passed))
+    return replace(
+        found[0],
+        passed=not wrong,
+        description="; ".join(wrong or [found[0].description]),
+        metadata={name: value for outcome in found for name, value in outcome.metadata.items()},
     )
 
 

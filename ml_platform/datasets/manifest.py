@@ -47,16 +47,19 @@ class Manifest(_Part):
     version: str
     as_of: datetime = Field(description="Events before it, and labels reported by it, are in the snapshot.")
     rows: int
-    positives: int
+    positives: int | None = Field(description="Rows labelled 1; None: the label is no event.")
+    reported: int | None = Field(
+        default=None, description="Rows whose label was reported; None: there is none, or it was not counted."
+    )
     first_event: datetime
     last_event: datetime
     id: str
     occurred_at: str
     keys: tuple[str, ...]
     features: tuple[str, ...]
-    label: str
-    label_available_at: str
-    label_delay: timedelta
+    label: str | None
+    label_available_at: str | None
+    label_delay: timedelta | None
     history: timedelta | None
     columns: tuple[Column, ...] = Field(description="The Arrow schema, in order.")
     files: tuple[SnapshotFile, ...] = Field(description="In the order of the rows: by time, then id.")

@@ -1,14 +1,14 @@
 """The query of a dataset: one assembly for training and for scoring, so that they cannot differ."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
 from ml_platform.errors import ConfigurationError, NotFoundError, SchemaMismatchError
 from ml_platform.features.point_in_time.join import PointInTimeRequest, join_sql
-from ml_platform.use_case import Dataset
+from ml_platform.use_case import Dataset, Label
 from ml_platform.warehouse.base import Query, Warehouse
 from ml_platform.warehouse.dialect import SqlDialect
 
@@ -16,23 +16,15 @@ __all__ = [
     "Query",
     "dataset_sql",
     "event_columns",
-    "reported_at",
+    "reports_sql",
     "require_columns",
     "row_order",
     "scoring_sql",
 ]
 
-DAY = timedelta(days=1)
-
-
-def reported_at(dataset: Dataset) -> str:
-    """Name of the dataset's column that says when the label was reported; null for negatives."""
-    return f"{dataset.label.name}_available_at"
-
-
 def event_columns(dataset: Dataset) -> tuple[str, ...]:
     """Columns that a dataset takes from its events: id, time, keys, features; each once, in this order."""
-    return tuple(dict.fromkeys((dataset.id, dataset.occurred_at, *dataset.keys, *dataset.features)))
+    return tuple(dict.fromkeys((dataset.id, dataset.occurred_at, *dataset.keys, *dataset.event_features)))
 
 
 def row_order(dataset: Dataset, dialect: SqlDialect) -> str:
@@ -50,8 +42,9 @@ def dataset_sql(
 ) -> Query:
     """Labelled events, with what was known at the time of each.
 
-    Columns: id, time, keys, features of the events, features of the views (``<view>__<feature>``), the label
-    (0 or 1, 64-bit), and ``<label>_available_at``. Rows are ordered by time, then id.
+    Columns: id, time, keys, features of the events, features of the views (``<view>__<feature>``), and when there is
+    a label, it and ``<label>_available_at``. The label of an event is 0 or 1 (64-bit); a value has its own type, and is
+    null until it was reported. Rows are ordered by time, then id.
 
     Args:
         dataset: the declaration.
@@ -59,7 +52,7 @@ def dataset_sql(
         as_of: with a time zone. Events before it count, so that a day's end gives whole days; labels
             reported by it (inclusive) count. The label of an event is 1 if it was reported by then, and else
             0, however young the event is: who trains on it must leave ``Label.delay`` before ``as_of`` for
-            reports to come.
+            reports to come. Of several reports the earliest one of an event counts, and the newest one of a value.
         start: with a time zone. Earlier events are left out, as are those older than ``Dataset.history``.
         ordered: False: the rows come in no order.
 
@@ -67,7 +60,7 @@ def dataset_sql(
         ConfigurationError: a time has no zone, or a name is not a SQL identifier.
     """
     sql = dialect
-    label, parameters = dataset.label, {"as_of": _aware(as_of, "as_of")}
+    parameters = {"as_of": _aware(as_of, "as_of")}
     occurred = sql.quoted(dataset.occurred_at)
     conditions = [f"{occurred} < {sql.parameter('as_of')}"]
     oldest = [as_of - dataset.history] if dataset.history else []
@@ -75,34 +68,60 @@ def dataset_sql(
     if oldest:
         parameters["start"] = max(oldest)
         conditions.append(f"{occurred} >= {sql.parameter('start')}")
-    reported = sql.quoted(label.available_at)
-    labels = (
-        f"SELECT {sql.quoted(label.id)} AS __id, MIN({reported}) AS __at\nFROM {sql.quoted(label.relation)} "
-        f"WHERE {reported} <= {sql.parameter('as_of')} GROUP BY {sql.quoted(label.id)}"
-    )
+    selected, joined = "events.*", ""
+    if label := dataset.label:
+        value = (
+            sql.cast("CASE WHEN labels.__at IS NULL THEN 0 ELSE 1 END", pa.int64())
+            if label.value is None
+            else "labels.__value"
+        )
+        selected += (
+            f",\n  {value} AS {sql.quoted(label.name)},\n  labels.__at AS {sql.quoted(label.reported_at)}"
+        )
+        joined = f"\nLEFT JOIN ({reports_sql(label, sql)}) AS labels ON events.{sql.quoted(dataset.id)} = labels.__id"
     text = (
-        f"SELECT events.*,\n  {sql.cast('CASE WHEN labels.__at IS NULL THEN 0 ELSE 1 END', pa.int64())}"
-        f" AS {sql.quoted(label.name)},\n  labels.__at AS {sql.quoted(reported_at(dataset))}\n"
-        f"FROM (\n{_joined(dataset, dialect, ' AND '.join(conditions))}\n) AS events\n"
-        f"LEFT JOIN ({labels}) AS labels ON events.{sql.quoted(dataset.id)} = labels.__id"
+        f"SELECT {selected}\nFROM (\n{_joined(dataset, dialect, ' AND '.join(conditions))}\n) AS events{joined}"
         + (f"\n{row_order(dataset, sql)}" if ordered else "")
     )
     return Query(text, parameters)
 
 
-def scoring_sql(dataset: Dataset, dialect: SqlDialect, days: Sequence[date]) -> Query:
-    """The events of some UTC days, with the same columns as :func:`dataset_sql` gives but for the label's.
+def reports_sql(label: Label, sql: SqlDialect) -> str:
+    """Query of the labels reported by the parameter ``as_of``, one row an event.
+
+    Columns: ``__id``, ``__at`` (when it was reported), and of a value ``__value``. It is that of the newest report; of
+    several at one time, the greatest.
+    """
+    id_, at, relation = map(sql.quoted, (label.id, label.available_at, label.relation))
+    by_then = f"{at} <= {sql.parameter('as_of')}"
+    if label.value is None:
+        return f"SELECT {id_} AS __id, MIN({at}) AS __at\nFROM {relation} WHERE {by_then} GROUP BY {id_}"
+    value = sql.quoted(label.value)
+    return (
+        f"SELECT {id_} AS __id, {at} AS __at, {value} AS __value\nFROM {relation} "
+        f"WHERE {by_then} AND {value} IS NOT NULL\n"
+        f"QUALIFY ROW_NUMBER() OVER (PARTITION BY {id_} ORDER BY {at} DESC, {value} DESC) = 1"
+    )
+
+
+def scoring_sql(dataset: Dataset, dialect: SqlDialect, windows: Sequence[tuple[datetime, datetime]]) -> Query:
+    """The events of some windows of time, with the same columns as :func:`dataset_sql` gives but for the label's.
+
+    Args:
+        dataset: the declaration.
+        dialect: whose SQL.
+        windows: start and end (exclusive) of each, with a time zone.
 
     Raises:
-        ConfigurationError: there are no days, or a name is not a SQL identifier.
+        ConfigurationError: there are no windows, a time has no zone, or a name is not a SQL identifier.
     """
-    if not days:
-        raise ConfigurationError("no days to score; name at least one")
+    if not windows:
+        raise ConfigurationError("no windows of time to score; name at least one")
     sql = dialect
     occurred, conditions = sql.quoted(dataset.occurred_at), []
     parameters: dict[str, Any] = {}
-    for number, (first, end) in enumerate(_ranges(days)):
-        parameters |= {f"from_{number}": first, f"to_{number}": end}
+    for number, (first, end) in enumerate(windows):
+        parameters |= {f"from_{number}": _aware(first, "start"), f"to_{number}": _aware(end, "end")}
         since, until = sql.parameter(f"from_{number}"), sql.parameter(f"to_{number}")
         conditions.append(f"({occurred} >= {since} AND {occurred} < {until})")
     joined = _joined(dataset, dialect, " OR ".join(conditions))
@@ -116,8 +135,11 @@ def require_columns(dataset: Dataset, warehouse: Warehouse) -> None:
         NotFoundError: there is no such relation.
         SchemaMismatchError: a relation lacks a column.
     """
-    label = dataset.label
-    needed = {dataset.events: [*event_columns(dataset)], label.relation: [label.id, label.available_at]}
+    needed = {dataset.events: [*event_columns(dataset)]}
+    if label := dataset.label:
+        needed.setdefault(label.relation, []).extend(
+            [label.id, label.available_at, *([label.value] if label.value else [])]
+        )
     for joined in dataset.views:
         view = joined.view
         needed[dataset.events] += view.entity
@@ -144,18 +166,6 @@ def _joined(dataset: Dataset, dialect: SqlDialect, where: str) -> str:
         where=where,
     )
     return join_sql(request, dialect)
-
-
-def _ranges(days: Sequence[date]) -> list[tuple[datetime, datetime]]:
-    """Runs of consecutive days, as the start of the first and the end of the last."""
-    ranges: list[tuple[datetime, datetime]] = []
-    for day in sorted(set(days)):
-        start = datetime.combine(day, time(), UTC)
-        if ranges and ranges[-1][1] == start:
-            ranges[-1] = (ranges[-1][0], start + DAY)
-        else:
-            ranges.append((start, start + DAY))
-    return ranges
 
 
 def _aware(moment: datetime, name: str) -> datetime:

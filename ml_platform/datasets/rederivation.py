@@ -37,7 +37,7 @@ def point_in_time_check(
         dataset.occurred_at,
         *dict.fromkeys(k for v in dataset.views for k in v.view.entity),
     ]
-    events = _sampled(snapshot, [*columns, *dataset.feature_names[len(dataset.features) :]], seed)
+    events = _sampled(snapshot, [*columns, *dataset.view_features], seed)
     differences, compared = [], 0
     for joined in dataset.views:
         rows = _rows(joined.view, events, warehouse)

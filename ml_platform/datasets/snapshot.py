@@ -26,7 +26,7 @@ from ml_platform.datasets.manifest import (
     prefix,
     read_manifest,
 )
-from ml_platform.datasets.query import dataset_sql, reported_at, require_columns, row_order
+from ml_platform.datasets.query import dataset_sql, require_columns, row_order
 from ml_platform.errors import (
     ArtifactTamperedError,
     ConflictError,
@@ -198,7 +198,8 @@ class _Summary(NamedTuple):
     version: str
     columns: dict[str, pa.DataType]
     rows: int
-    positives: int
+    positives: int | None
+    reported: int | None
     first_event: datetime
     last_event: datetime
 
@@ -213,14 +214,16 @@ def _summary(relation: str, warehouse: Warehouse, dataset: Dataset) -> _Summary:
             f"{dataset.events} has no events in the time asked for; bring data, materialise what makes "
             "it, or ask for another time"
         )
-    time, label = sql.quoted(dataset.occurred_at), sql.quoted(dataset.label.name)
+    time, label = sql.quoted(dataset.occurred_at), dataset.label
+    reported = f"COUNT({sql.quoted(label.reported_at)})" if label else "NULL"
     (found,) = warehouse.table(
         f"SELECT {sql.micros(f'MIN({time})')} AS first_event, {sql.micros(f'MAX({time})')} AS last_event, "
-        f"{sql.cast(f'SUM({label})', pa.int64())} AS positives FROM {source}"
+        f"{sql.cast(reported, pa.int64())} AS reported FROM {source}"
     ).to_pylist()
+    positives = found["reported"] if label and label.value is None else None
     first, last = (EPOCH + timedelta(microseconds=found[name]) for name in ("first_event", "last_event"))
     version = content_version(columns, rows, reduced["hash_lower"], reduced["hash_upper"])
-    return _Summary(version, columns, rows, found["positives"], first, last)
+    return _Summary(version, columns, rows, positives, found["reported"], first, last)
 
 
 def _manifest(
@@ -237,15 +240,16 @@ def _manifest(
         as_of=query.parameters["as_of"],
         rows=summary.rows,
         positives=summary.positives,
+        reported=summary.reported,
         first_event=summary.first_event,
         last_event=summary.last_event,
         id=dataset.id,
         occurred_at=dataset.occurred_at,
         keys=dataset.keys,
         features=dataset.feature_names,
-        label=dataset.label.name,
-        label_available_at=reported_at(dataset),
-        label_delay=dataset.label.delay,
+        label=dataset.label.name if dataset.label else None,
+        label_available_at=dataset.label.reported_at if dataset.label else None,
+        label_delay=dataset.label.delay if dataset.label else None,
         history=dataset.history,
         columns=tuple(Column(name=column, type=str(kind)) for column, kind in summary.columns.items()),
         files=tuple(SnapshotFile(**asdict(file)) for file in files),

@@ -1,40 +1,35 @@
-"""How well the released predictions did, once the labels were reported."""
+"""How well the released predictions did, once the labels were reported: counted in the warehouse."""
 
-import io
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ml_platform.checks import CheckOutcome
-from ml_platform.errors import NotFoundError
-from ml_platform.models.evaluation.metrics import card_precision_at_k, evaluate
-from ml_platform.models.training.data import TestData
-from ml_platform.predictions.table import DAY, RELEASE, SCORE, batch_prediction
-from ml_platform.use_case import UseCase
-from ml_platform.warehouse.base import Warehouse
+from ml_platform.datasets.query import reports_sql
+from ml_platform.models.evaluation.drawing import figure_bytes
+from ml_platform.models.tasks.base import Figures
+from ml_platform.monitoring.retraining import watched_metric, worse
+from ml_platform.monitoring.served import Served
+from ml_platform.use_case import Label, UseCase
+from ml_platform.warehouse.base import Query, Warehouse
 
 __all__ = ["DayPerformance", "Performance", "performance", "performance_check", "performance_plot"]
 
 _DAY_US = 86_400_000_000
-_NEVER = np.iinfo(np.int64).max
-_BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
+_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
 class DayPerformance:
-    """One UTC day; ``auc`` and ``average_precision`` are None without positives or without negatives."""
+    """One UTC day: the predictions whose labels are known, and the metrics that are defined on them."""
 
     day: date
     rows: int
-    positives: int
-    auc: float | None
-    average_precision: float | None
-    card_precision: float | None
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -44,21 +39,23 @@ class Performance:
     Attributes:
         as_of: labels reported by then were used.
         days: each mature day that has predictions, in order.
-        metrics: as :func:`ml_platform.models.evaluation.metrics.evaluate` gives them over all the rows; empty without
-            both positives and negatives.
-        in_sample: rows that were left out, for their release was trained on them.
+        rows: predictions judged, and ``metrics`` over all of them.
+        counts: further counts of all of them: positives, a confusion matrix.
+        in_sample: predictions that were left out, for their release was trained on them.
         releases: those that made the predictions.
     """
 
     as_of: datetime
-    days: tuple[DayPerformance, ...]
-    metrics: Mapping[str, float]
-    in_sample: int
-    releases: tuple[str, ...]
+    days: tuple[DayPerformance, ...] = ()
+    rows: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    in_sample: int = 0
+    releases: tuple[str, ...] = ()
 
 
 def performance(
-    use_case: UseCase,
+    served: Served,
     warehouse: Warehouse,
     *,
     as_of: datetime,
@@ -67,156 +64,132 @@ def performance(
 ) -> Performance:
     """Judge the predictions of the newest mature days by the labels reported by ``as_of``.
 
-    A day is mature when it ended at least the label's delay before ``as_of``. A card (``model.card``) is
-    known on a day if a label of one of its events was reported before it, no earlier than
-    ``model.known_days`` before the first day.
+    A day is mature when it ended at least the label's delay before ``as_of``. The warehouse counts; no row leaves it.
 
     Args:
-        use_case: whose predictions.
-        warehouse: where predictions, events and labels are.
+        served: the predictions, and what they are of.
+        warehouse: where predictions and labels are.
         as_of: the end of the data, not the wall clock's time.
-        trained_until: release to the end of its training window; its earlier predictions are in-sample and
-            left out.
+        trained_until: release to the end of its training window; its earlier predictions are in-sample and left out.
         last_days: how many mature days at most.
 
     Raises:
         NotFoundError: there is no table of predictions yet.
     """
-    last = (as_of.astimezone(UTC) - use_case.dataset.label.delay).date() - timedelta(days=1)
-    first = last - timedelta(days=last_days - 1)
-    rows = _labelled(use_case, warehouse, first, last, as_of)
-    releases = rows.column(RELEASE).to_pylist()
-    ends = pa.chunked_array(
-        [[trained_until.get(release) for release in releases]], pa.timestamp("us", tz="UTC")
-    )
-    fair = _us(rows.column("occurred_at"), missing=_NEVER) >= _us(ends, missing=-_NEVER)
-    judged = rows.filter(pa.array(fair))
-    scores, data = judged.column(SCORE).to_numpy(), _test_data(judged)
-    k = use_case.model.precision_k
+    served.require(warehouse)
+    label = served.dataset.label
+    if label is None:
+        return Performance(as_of)
+    end = datetime.combine((as_of.astimezone(UTC) - label.delay).date(), time(), UTC)
+    window = served.between(warehouse, end - timedelta(days=last_days), end)
+    fair = _fair(served, warehouse, trained_until, window)
+    releases = _releases(warehouse, fair)
+    figures = _figures(served, warehouse, label, fair, as_of)
+    whole = figures.pop(None, Figures(0, {}))
+    days = [
+        DayPerformance(_EPOCH + timedelta(days=scope), found.rows, found.metrics)
+        for scope, found in figures.items()
+        if scope is not None
+    ]
     return Performance(
         as_of,
-        _by_day(scores, data, k),
-        evaluate(scores, data, k) if _both_classes(data.labels) else {},
-        int(len(fair) - fair.sum()),
-        tuple(sorted(set(judged.column(RELEASE).to_pylist()))),
+        tuple(sorted(days, key=lambda day: day.day)),
+        whole.rows,
+        whole.metrics,
+        whole.counts,
+        sum(row["rows"] - row["fair"] for row in releases),
+        tuple(sorted(row["release"] for row in releases if row["fair"])),
     )
 
 
-def performance_check(use_case: UseCase, found: Performance) -> CheckOutcome:
-    """Whether ``retraining.metric`` keeps its bound: a warning, passed while there is nothing to judge."""
-    rule = use_case.retraining
-    value = found.metrics.get(rule.metric)
-    metadata = {
-        "rows": sum(day.rows for day in found.days),
-        "positives": sum(day.positives for day in found.days),
-        "in_sample": found.in_sample,
-        **found.metrics,
-    }
-    if value is None or rule.min_metric is None:
-        what = "no bound is declared" if rule.min_metric is None else "there is nothing to judge by yet"
-        return CheckOutcome("performance", True, what, metadata, severity="WARN")
-    passed = value >= rule.min_metric
-    description = f"{rule.metric} on newly reported labels is {value:.4f}; the bound is {rule.min_metric:.4f}"
-    return CheckOutcome("performance", passed, description, metadata, severity="WARN")
+def performance_check(use_case: UseCase, served: Served, found: Performance) -> CheckOutcome:
+    """Whether the metric that retraining watches keeps its limit: a warning, passed while there is nothing to judge."""
+    limit, name = use_case.retraining.limit, watched_metric(use_case, served.model)
+    value = found.metrics.get(name)
+    metadata = {"rows": found.rows, "in_sample": found.in_sample, **found.counts, **found.metrics}
+    if value is None or limit is None:
+        said = "no limit is declared" if limit is None else "there is nothing to judge by yet"
+        return CheckOutcome("performance", True, said, metadata, severity="WARN")
+    return CheckOutcome(
+        "performance",
+        not worse(use_case, value, served.model),
+        f"{name} on newly reported labels is {value:.4f}; the limit is {limit:.4f}",
+        metadata,
+        severity="WARN",
+    )
 
 
-def performance_plot(found: Performance) -> bytes:
-    """A PNG of the daily metrics; equal performance gives equal bytes."""
+def performance_plot(found: Performance, metrics: Sequence[str]) -> bytes:
+    """A PNG of metrics day by day; equal performance gives equal bytes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
-    days = [day.day for day in found.days]
-    for name in ("auc", "average_precision", "card_precision"):
-        values = [getattr(day, name) for day in found.days]
-        if any(value is not None for value in values):
-            numbers = np.array([np.nan if value is None else value for value in values])
-            axes.plot(np.array(days), numbers, marker="o", markersize=3, label=name.replace("_", " "))
-    axes.set(ylim=(0, 1.02), title=f"Performance on labels reported by {found.as_of:%Y-%m-%d}")
+    days, shares = np.array([day.day for day in found.days]), True
+    for name in metrics:
+        values = np.array([day.metrics.get(name, np.nan) for day in found.days])
+        if np.isfinite(values).any():
+            axes.plot(days, values, marker="o", markersize=3, label=name.replace("_", " "))
+            shares = shares and bool(np.nanmin(values) >= 0 and np.nanmax(values) <= 1)
+    if shares:
+        axes.set(ylim=(0, 1.02))
+    axes.set(title=f"Performance on labels reported by {found.as_of:%Y-%m-%d}")
     axes.grid(alpha=0.3)
     if axes.lines:
-        axes.legend(loc="lower left")
+        axes.legend(loc="best")
     figure.autofmt_xdate()
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=100, metadata={"Software": None})
-    return image.getvalue()
+    return figure_bytes(figure)
 
 
-def _labelled(use_case: UseCase, warehouse: Warehouse, first: date, last: date, as_of: datetime) -> pa.Table:
-    """Predictions by time, with ``label`` and, where there are cards, when each was first reported."""
-    relation, dataset, label = batch_prediction(use_case).relation, use_case.dataset, use_case.dataset.label
-    columns = warehouse.columns(relation)
-    if not columns:
-        raise NotFoundError(f"there is no {relation}; materialise the predictions of {use_case.name} first")
-    quoted, parameter = warehouse.dialect.quoted, warehouse.dialect.parameter
-    id_, occurred_at, card = quoted(dataset.id), quoted(dataset.occurred_at), use_case.model.card
-    reports, reported_at, reported = map(quoted, (label.relation, label.available_at, label.id))
-    by_then = f"{reported_at} <= {parameter('as_of')}"
-    selected, joined = "", ""
-    parameters: dict[str, object] = {"as_of": as_of, "first": first, "last": last}
-    if card in columns:
-        named = quoted(card)
-        selected = f", p.{named} AS card, c.known_from"
-        joined = f"""
-            LEFT JOIN (
-                SELECT e.{named} AS card, min(l.{reported_at}) AS known_from
-                FROM {reports} l JOIN {quoted(dataset.events)} e ON e.{id_} = l.{reported}
-                WHERE l.{reported_at} > {parameter("memory")} AND l.{by_then}
-                GROUP BY 1
-            ) c ON c.card = p.{named}"""
-        parameters["memory"] = _memory_start(use_case, first)
-    sql = f"""
-        SELECT p.{id_} AS id, p.{occurred_at} AS occurred_at, p.{quoted(DAY)}, p.{quoted(SCORE)},
-            p.{quoted(RELEASE)}, r.id IS NOT NULL AS label{selected}
-        FROM {quoted(relation)} p
-        LEFT JOIN (SELECT DISTINCT {reported} AS id FROM {reports} WHERE {by_then}) r
-            ON r.id = p.{id_}{joined}
-        WHERE p.{quoted(DAY)} BETWEEN {parameter("first")} AND {parameter("last")}
-        ORDER BY 2, 1"""
-    return warehouse.table(sql, parameters)
+def _fair(
+    served: Served, warehouse: Warehouse, trained_until: Mapping[str, datetime], window: Query
+) -> Query:
+    """The window's predictions with ``__fair``: 1 where the release was not trained on the event, else 0."""
+    sql = warehouse.dialect
+    late = {release: end for release, end in trained_until.items() if end > window.parameters["first"]}
+    parameters = dict(window.parameters)
+    cases = ""
+    for number, (release, end) in enumerate(late.items()):
+        parameters |= {f"release_{number}": release, f"trained_{number}": end}
+        cases += f" WHEN {sql.parameter(f'release_{number}')} THEN {sql.parameter(f'trained_{number}')}"
+    if not cases:
+        return Query(f"SELECT w.*, 1 AS __fair FROM ({window.sql}) AS w", parameters)
+    learnt = f"w.{sql.quoted(served.dataset.occurred_at)} < CASE w.{sql.quoted('release')}{cases} END"
+    return Query(
+        f"SELECT w.*, CASE WHEN {learnt} THEN 0 ELSE 1 END AS __fair FROM ({window.sql}) AS w", parameters
+    )
 
 
-def _memory_start(use_case: UseCase, first: date) -> datetime:
-    model = use_case.model
-    days = model.split.train_days if model.known_days is None else model.known_days
-    start = datetime.combine(first, time(), UTC)
-    return _BEGINNING if days is None else start - timedelta(days=days)
+def _releases(warehouse: Warehouse, fair: Query) -> list[dict[str, Any]]:
+    release = warehouse.dialect.quoted("release")
+    text = f"SELECT {release} AS name, COUNT(*) AS n, SUM(__fair) AS fair FROM ({fair.sql}) AS w GROUP BY 1"
+    return [
+        {"release": row["name"], "rows": int(row["n"]), "fair": int(row["fair"])}
+        for row in warehouse.table(text, fair.parameters).to_pylist()
+    ]
 
 
-def _test_data(rows: pa.Table) -> TestData:
-    days = pc.cast(pc.cast(rows.column(DAY), pa.date32()), pa.int32()).to_numpy().astype(np.int64)
-    labels = pc.cast(rows.column("label"), pa.int8()).to_numpy()
-    cards, known = None, np.zeros(len(days), dtype=np.bool_)
-    if "card" in rows.column_names:
-        codes = rows.column("card").combine_chunks().dictionary_encode("encode")
-        cards = codes.indices.to_numpy().astype(np.int64)
-        known = _us(rows.column("known_from"), missing=_NEVER) <= days * _DAY_US
-    return TestData(rows.select([]), labels, days, cards, known)
-
-
-def _by_day(scores: npt.NDArray[np.float64], data: TestData, k: int) -> tuple[DayPerformance, ...]:
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    days = np.unique(data.days)
-    precisions = [None] * len(days) if data.cards is None else card_precision_at_k(scores, data, k)
-    found = []
-    for day, precision in zip(days, precisions, strict=True):
-        rows = data.days == day
-        labels, auc, average_precision = data.labels[rows], None, None
-        if _both_classes(labels):
-            auc = float(roc_auc_score(labels, scores[rows]))
-            average_precision = float(average_precision_score(labels, scores[rows]))
-        when = date(1970, 1, 1) + timedelta(days=int(day))
-        found.append(DayPerformance(when, len(labels), int(labels.sum()), auc, average_precision, precision))
-    return tuple(found)
-
-
-def _both_classes(labels: npt.NDArray[np.int8]) -> bool:
-    return bool(0 < labels.sum() < len(labels))
-
-
-def _us(times: pa.ChunkedArray, missing: int) -> npt.NDArray[np.int64]:
-    """Times as microseconds since 1970 (UTC)."""
-    numbers = pc.cast(pc.cast(times, pa.timestamp("us", tz="UTC")), pa.int64())
-    filled: npt.NDArray[np.int64] = pc.fill_null(numbers, missing).to_numpy()
-    return filled
+def _figures(
+    served: Served, warehouse: Warehouse, label: Label, fair: Query, as_of: datetime
+) -> dict[int | None, Figures]:
+    sql, kind = warehouse.dialect, served.task
+    id_, occurred = (f"w.{sql.quoted(name)}" for name in (served.dataset.id, served.dataset.occurred_at))
+    day = sql.cast(f"FLOOR({sql.micros(occurred)} / {_DAY_US})", pa.int64())
+    columns = ", ".join(f"w.{sql.quoted(name)}" for name in kind.prediction_schema(label).names)
+    if label.value is None:
+        actual, join = "CASE WHEN l.__at IS NULL THEN 0 ELSE 1 END", "LEFT JOIN"
+    else:
+        actual, join = sql.cast("l.__value", kind.actual), "JOIN"
+    rows = (
+        f"SELECT {day} AS __day, {columns}, {actual} AS actual FROM ({fair.sql}) AS w\n"
+        f"{join} ({reports_sql(label, sql)}) AS l ON l.__id = {id_} WHERE w.__fair = 1"
+    )
+    counted = kind.figures_sql("judged", label, sql)
+    nothing = sql.cast("NULL", pa.int64())
+    text = (
+        f"WITH known AS (\n{rows}\n), judged AS (\n"
+        f"SELECT __day AS scope, known.* FROM known UNION ALL SELECT {nothing} AS scope, known.* FROM known\n)\n"
+        f"SELECT * FROM (\n{counted.sql}\n) AS figures"
+    )
+    parameters = {**fair.parameters, "as_of": as_of, **counted.parameters}
+    return kind.figures(warehouse.table(text, parameters), label)

@@ -66,9 +66,13 @@ class UseCaseComponent(dg.Component, dg.Model, dg.Resolvable):
             ConfigurationError: the declaration is wrong; see :func:`~ml_platform.project.declared_use_case`.
         """
         from ml_platform.orchestration.assets.use_case import use_case_definitions
+        from ml_platform.orchestration.dbt.calendars import relation_calendars
+        from ml_platform.project import load_use_cases
 
         attributes = {"declared_in": self.declared_in, "use_case": self.use_case}
-        return use_case_definitions(declared_use_case(attributes, _where(context)))
+        declared, root = declared_use_case(attributes, _where(context)), context.project_root
+        others = {use_case.name: use_case for use_case in load_use_cases(root)}
+        return use_case_definitions(declared, relation_calendars(root).of, others)
 
 
 def _where(context: dg.ComponentLoadContext) -> str:

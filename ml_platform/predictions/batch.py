@@ -1,137 +1,284 @@
-"""Batch predictions: the champion's scores of whole days, written to the warehouse."""
+"""Batch predictions: whole partitions scored by the champion and its shadows, written to the warehouse."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain, islice
+from typing import IO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml_platform.cadence import Cadence
 from ml_platform.datasets.query import scoring_sql
 from ml_platform.errors import DataError, SchemaMismatchError
-from ml_platform.models.frameworks.base import Scorer
 from ml_platform.models.releases.manifest import Release
+from ml_platform.models.tasks.base import task
 from ml_platform.models.training.data import add_request_features
-from ml_platform.predictions.table import DAY, RELEASE, SCORE, batch_prediction
-from ml_platform.use_case import BatchPrediction, UseCase
+from ml_platform.predictions.scorers import Scorer, Scorers
+from ml_platform.predictions.table import MODEL, PROMOTION, RELEASE, STAGE, BatchScoring
 from ml_platform.warehouse.base import Warehouse
 
-__all__ = ["DayPredictions", "predict_days"]
+__all__ = ["PartitionPredictions", "Predicted", "predict_partitions", "windows_of"]
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class DayPredictions:
-    """The predictions of one UTC day.
+class PartitionPredictions:
+    """The predictions of one partition by one release.
 
     Attributes:
-        day: the day on which the events occurred.
+        key: of the partition.
         rows: number of events scored.
-        version: content version of the day's rows.
+        version: content version of these rows.
         release: version of the release that scored them.
     """
 
-    day: date
+    key: str
     rows: int
     version: str
     release: str
 
 
-def predict_days(
-    use_case: UseCase,
-    days: Sequence[date],
-    warehouse: Warehouse,
-    release: Release,
-    model: Scorer,
-    progress: Callable[[str], None] = _log.info,
-) -> list[DayPredictions]:
-    """Score every event of ``days`` and replace those days' predictions, all in one transaction.
+@dataclass(frozen=True)
+class Predicted:
+    """What scoring came to.
 
-    Rows stream through in bounded memory. Killed at any instant, the table holds the old predictions of all
-    the days or the new ones. The same release on the same features gives the same rows.
+    Attributes:
+        champion: one entry a partition, in order of time.
+        shadows: stage to the same, of each shadow that scored.
+        failed: stage to what was wrong, of each shadow that did not.
+    """
+
+    champion: list[PartitionPredictions]
+    shadows: dict[str, list[PartitionPredictions]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def predict_partitions(
+    scoring: BatchScoring,
+    cadence: Cadence,
+    keys: Sequence[str],
+    warehouse: Warehouse,
+    scorers: Scorers,
+    progress: Callable[[str], None] = _log.info,
+) -> Predicted:
+    """Score every event of some partitions and replace their predictions, release by release.
+
+    Features are read once, and stream through in bounded memory; shadows' predictions wait in temporary files until
+    the champion's are written. Killed at any instant, the table holds a release's old predictions of all the
+    partitions or its new ones, the champion's first. The same release on the same features gives the same rows.
 
     Args:
-        use_case: whose declaration.
-        days: UTC days; days without events are emptied.
+        scoring: what is scored, by which model, and where to.
+        cadence: of the partitions.
+        keys: theirs; a partition without events is emptied.
         warehouse: where features are read and predictions are written.
-        release: stated on each row.
-        model: what was loaded from the release.
+        scorers: the champion and the shadows.
         progress: told how many rows are done.
 
-    Returns:
-        One entry a day, ordered by day.
-
     Raises:
-        ConfigurationError: the use case declares no batch prediction.
-        SchemaMismatchError: the use case no longer has a feature that the release needs; nothing was written.
-        DataError: the model gave scores that are not finite; nothing was written.
+        SchemaMismatchError: the dataset does not have a feature that the champion needs, or a column to carry along;
+            nothing was written.
+        DataError: the champion gave predictions that its task calls unusable; nothing was written.
     """
-    declared = batch_prediction(use_case)
-    _require_features(use_case, release)
-    if not days:
-        return []
-    wanted = sorted(set(days))
-    sql, parameters = scoring_sql(use_case.dataset, warehouse.dialect, wanted)
-    with warehouse.read(sql, parameters) as reader:
-        schema = _schema(use_case, declared, reader.schema)
-        batches = _score(use_case, reader, schema, release, model, progress)
-        warehouse.replace_partitions(declared.relation, DAY, wanted, batches, schema)
-    versions = warehouse.partition_versions(declared.relation, DAY, wanted)
-    return [DayPredictions(day, versions[day][1], versions[day][0], release.version) for day in wanted]
+    failed = dict(scorers.failed)
+    if not keys:
+        return Predicted([], failed=failed)
+    wanted = sorted(set(keys), key=cadence.start)
+    query = scoring_sql(scoring.dataset, warehouse.dialect, windows_of(cadence, wanted))
+    with ExitStack() as files:
+        shadows = [_Shadow(s, files.enter_context(tempfile.TemporaryFile())) for s in scorers.shadows]
+        with warehouse.read(query.sql, query.parameters) as reader:
+            champion = _Rows(scoring, cadence, scorers.champion, reader.schema)
+            for shadow in shadows:
+                shadow.prepare(scoring, cadence, reader.schema)
+            batches = _score(champion, shadows, scoring, reader, progress)
+            first = list(islice(batches, 1))  # it tells the columns of a prediction
+            made = _write(champion, wanted, warehouse, chain(first, batches))
+        written = {}
+        for shadow in shadows:
+            rows = shadow.write(wanted, warehouse)
+            if rows is not None:
+                written[shadow.scorer.stage] = rows
+            else:
+                failed[shadow.scorer.stage] = shadow.error
+    return Predicted(made, written, failed)
 
 
-def _require_features(use_case: UseCase, release: Release) -> None:
-    declared = {*use_case.dataset.feature_names, *use_case.model.request_feature_names}
-    if missing := [f.name for f in release.manifest.features if f.name not in declared]:
-        raise SchemaMismatchError(
-            f"release {release.version} of {use_case.name} needs the features {missing}, which are no longer "
-            "declared; declare them again, or train and release a new candidate"
+def windows_of(cadence: Cadence, keys: Sequence[str]) -> list[tuple[datetime, datetime]]:
+    """The spans of time *[start, end)* that partitions cover, neighbours joined, in order."""
+    found: list[tuple[datetime, datetime]] = []
+    for key in sorted(set(keys), key=cadence.start):
+        start, end = cadence.start(key), cadence.end(key)
+        if found and found[-1][1] == start:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found
+
+
+class _Rows:
+    """The rows of the table that one release gives."""
+
+    def __init__(self, scoring: BatchScoring, cadence: Cadence, scorer: Scorer, events: pa.Schema) -> None:
+        self.relation, self.cadence, self.scorer = scoring.declared.relation, cadence, scorer
+        self._scoring = scoring
+        _require_features(scoring, scorer.release)
+        if missing := [name for name in scoring.carried if name not in events.names]:
+            raise SchemaMismatchError(
+                f"batch_predictions of {scoring.use_case.name} carries {missing}, which its dataset does not have; "
+                f"choose among {events.names}"
+            )
+        self._carried = [events.field(name) for name in scoring.carried]
+        self._task = task(scorer.release.manifest.task)
+        self._schema: pa.Schema | None = None
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of the rows; before any row was made, those of the declared model."""
+        return self._schema or self._schema_with(
+            task(self._scoring.model.task).prediction_schema(self._scoring.owner.data.label)
         )
 
+    def of(self, events: pa.Table) -> pa.Table:
+        """The predictions of some events, with the request features in them."""
+        release = self.scorer.release
+        predictions = self.scorer.model.predict(events)
+        problems = self._task.problems(predictions)
+        if predictions.num_rows != events.num_rows:
+            problems.append(f"there are {predictions.num_rows}")
+        if problems:
+            raise DataError(
+                f"{release.name}: the predictions of release {release.version} for {events.num_rows} events cannot "
+                f"be used: {'; '.join(problems)}; roll it back, or look at the features"
+            )
+        if self._schema is None:
+            self._schema = self._schema_with(predictions.schema)
+        own = {
+            MODEL: pa.repeat(release.name, events.num_rows),
+            STAGE: pa.repeat(self.scorer.stage, events.num_rows),
+            RELEASE: pa.repeat(release.version, events.num_rows),
+            PROMOTION: pa.repeat(pa.scalar(self.scorer.promotion, pa.int64()), events.num_rows),
+            self.cadence.column: self._partition(events.column(self._scoring.dataset.occurred_at)),
+            **{name: predictions.column(name) for name in predictions.column_names},
+        }
+        columns = [own[name] if name in own else events.column(name) for name in self._schema.names]
+        return pa.table(columns, self._schema)
 
-def _schema(use_case: UseCase, declared: BatchPrediction, rows: pa.Schema) -> pa.Schema:
-    dataset = use_case.dataset
-    names = list(dict.fromkeys((dataset.id, dataset.occurred_at, *declared.columns)))
-    if missing := [name for name in names if name not in rows.names]:
-        raise SchemaMismatchError(
-            f"batch_prediction.columns of {use_case.name} names {missing}, which its dataset does not have; "
-            f"choose among {rows.names}"
-        )
-    own = [pa.field(SCORE, pa.float64()), pa.field(RELEASE, pa.string()), pa.field(DAY, pa.date32())]
-    return pa.schema([*(rows.field(name) for name in names), *own])
+    def _schema_with(self, predictions: pa.Schema) -> pa.Schema:
+        if shared := sorted(set(predictions.names) & {field.name for field in self._carried}):
+            raise SchemaMismatchError(
+                f"batch_predictions of {self._scoring.use_case.name} carries {shared}, which are columns of a "
+                "prediction too; leave them out, or rename them in the events' SQL"
+            )
+        own = [
+            pa.field(MODEL, pa.string()),
+            pa.field(STAGE, pa.string()),
+            pa.field(RELEASE, pa.string()),
+            pa.field(PROMOTION, pa.int64()),
+            pa.field(self.cadence.column, self.cadence.arrow_type),
+        ]
+        return pa.schema([*self._carried, *predictions, *own])
+
+    def _partition(self, occurred: pa.ChunkedArray) -> pa.ChunkedArray:
+        moments = pc.cast(occurred, pa.timestamp("us", tz="UTC"))
+        start = pc.floor_temporal(moments, unit=self.cadence.column, week_starts_monday=True)
+        return pc.cast(start, self.cadence.arrow_type, safe=False)
+
+
+class _Shadow:
+    """A shadow's predictions, in a temporary file until the champion's are written; an error ends only itself."""
+
+    def __init__(self, scorer: Scorer, file: IO[bytes]) -> None:
+        self.scorer = scorer
+        self.error = ""
+        self._file = file
+        self._rows: _Rows | None = None
+        self._writer: pa.ipc.RecordBatchStreamWriter | None = None
+        self._written: list[PartitionPredictions] | None = None
+
+    def prepare(self, scoring: BatchScoring, cadence: Cadence, events: pa.Schema) -> None:
+        with self._guarded():
+            self._rows = _Rows(scoring, cadence, self.scorer, events)
+
+    def add(self, events: pa.Table) -> None:
+        if self._rows is None or self.error:
+            return
+        with self._guarded():
+            predicted = self._rows.of(events)
+            if self._writer is None:
+                self._writer = pa.ipc.new_stream(self._file, predicted.schema)
+            self._writer.write_table(predicted)
+
+    def write(self, keys: list[str], warehouse: Warehouse) -> list[PartitionPredictions] | None:
+        """Write what was predicted; None: there was an error."""
+        if self._rows is None or self.error:
+            return None
+        with self._guarded():
+            batches: Iterable[pa.RecordBatch] = ()
+            if self._writer is not None:
+                self._writer.close()
+                self._file.seek(0)
+                batches = pa.ipc.open_stream(self._file)
+            self._written = _write(self._rows, keys, warehouse, batches)
+        return self._written
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 (whatever ails a shadow must not stop the champion)
+            self.error = f"{self.scorer.release.version}: {error}"
+            _log.warning("%s as %s: %s", self.scorer.release.name, self.scorer.stage, self.error)
 
 
 def _score(
-    use_case: UseCase,
+    champion: _Rows,
+    shadows: Sequence[_Shadow],
+    scoring: BatchScoring,
     reader: pa.RecordBatchReader,
-    schema: pa.Schema,
-    release: Release,
-    model: Scorer,
     progress: Callable[[str], None],
 ) -> Iterator[pa.RecordBatch]:
-    compute, done = use_case.model, 0
+    """The champion's rows; each batch is scored by the shadows on its way."""
+    done, model = 0, scoring.model
     for batch in reader:
-        rows = add_request_features(
-            pa.Table.from_batches([batch]), compute.request_features, compute.request_feature_names
+        if not batch.num_rows:
+            continue
+        events = add_request_features(
+            pa.Table.from_batches([batch]), model.request_features, model.request_feature_names
         )
-        scores = np.asarray(model.predict(rows), dtype=np.float64)
-        if scores.shape != (rows.num_rows,) or not np.isfinite(scores).all():
-            raise DataError(
-                f"{use_case.name}: release {release.version} gave {np.isfinite(scores).sum()} finite scores "
-                f"for {rows.num_rows} events; roll it back, or look at the features"
-            )
-        occurred = pc.cast(rows.column(use_case.dataset.occurred_at), pa.timestamp("us", tz="UTC"))
-        own = {
-            SCORE: pa.array(scores),
-            RELEASE: pa.repeat(release.version, rows.num_rows),
-            DAY: pc.cast(occurred, pa.date32(), safe=False),
-        }
-        result = pa.table(
-            [own.get(name) if name in own else rows.column(name) for name in schema.names], schema
+        predicted = champion.of(events)
+        for shadow in shadows:
+            shadow.add(events)
+        yield from predicted.to_batches()
+        done += batch.num_rows
+        progress(f"{scoring.name}: {done} events scored by {champion.scorer.release.version}")
+
+
+def _write(
+    rows: _Rows, keys: list[str], warehouse: Warehouse, batches: Iterable[pa.RecordBatch]
+) -> list[PartitionPredictions]:
+    relation, cadence, release = rows.relation, rows.cadence, rows.scorer.release.version
+    values = [cadence.column_value(key) for key in keys]
+    # By stage too: a shadow that was champion before must not replace what it predicted as champion.
+    where = {RELEASE: release, STAGE: rows.scorer.stage}
+    warehouse.replace_partitions(relation, cadence.column, values, batches, rows.schema, where=where)
+    versions = warehouse.partition_versions(relation, cadence.column, values, where=where)
+    return [
+        PartitionPredictions(key, versions[value][1], versions[value][0], release)
+        for key, value in zip(keys, values, strict=True)
+    ]
+
+
+def _require_features(scoring: BatchScoring, release: Release) -> None:
+    declared = {*scoring.dataset.feature_names, *scoring.model.request_feature_names}
+    if missing := [f.name for f in release.manifest.features if f.name not in declared]:
+        raise SchemaMismatchError(
+            f"release {release.version} of {release.name} needs the features {missing}, which "
+            f"{scoring.use_case.name} no longer declares; declare them again, or train and release a new candidate"
         )
-        yield from result.to_batches()
-        done += rows.num_rows
-        progress(f"{use_case.name}: {done} events scored by {release.version}")

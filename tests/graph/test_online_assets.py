@@ -135,7 +135,7 @@ def test_a_feature_that_a_released_model_needs_cannot_be_taken_away(graph: Graph
     assert graph.sync()[0].ok
     graph.declare("n")
     told = graph.refused()
-    assert f"release {released.version} of fraud needs customers.mean (double)" in told
+    assert f"release {released.version} of fraud/model needs customers.mean (double)" in told
     assert "features sync customers --override released_models" in told
     assert graph.bench.store.record("customers").serving is not None
     release(registry, tmp_path, "fraud", {"id": "string", "n": "int64"})

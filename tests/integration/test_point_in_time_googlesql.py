@@ -1,7 +1,7 @@
 """BigQuery's queries, run by GoogleSQL itself: the point-in-time join and the dataset."""
 
 import math
-from datetime import date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
 from oracles import point_in_time as oracle
@@ -80,7 +80,14 @@ def test_dataset_and_scoring_mean_the_same_there(googlesql):
     assert {row[0]: row[5:] for row in labelled if row[5]} == {12: (1, micros(hours[15]))}
     assert [row[4] for row in labelled if row[1] == "a"] == [n // 7 / 2 for n in range(5, 25) if n % 2 == 0]
     assert all(row[4] is None for row in labelled if row[1] == "b")
-    scored = rows(scoring_sql(dataset, BigQueryDialect(), [date(2031, 3, 9)]), "")
+    scored = rows(
+        scoring_sql(
+            dataset,
+            BigQueryDialect(),
+            [(datetime(2031, 3, 9, tzinfo=UTC), datetime(2031, 3, 10, tzinfo=UTC))],
+        ),
+        "",
+    )
     assert [row[0] for row in scored] == list(range(19)), "the hours until midnight"
     known = {row[0]: row[:5] for row in labelled}
     assert all(row == known[row[0]] for row in scored if row[0] in known), "as in training"

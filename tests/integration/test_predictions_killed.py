@@ -1,4 +1,4 @@
-"""Batch predictions that are killed at random: no day is ever half of one release and half of another."""
+"""Batch predictions that are killed at random: no partition is ever half of one scoring and half of another."""
 
 import random
 from pathlib import Path
@@ -11,28 +11,30 @@ from ml_platform.warehouse.duckdb import DuckDBWarehouse
 PREDICT = """
 import sys
 from pathlib import Path
-import numpy as np
 from samples import shop
-from samples.candidates import manifest
-from ml_platform.models.releases.manifest import Feature, Release, ReleaseFile
-from ml_platform.predictions.batch import predict_days
+from samples.scorers import by_items, scorer
+from ml_platform.cadence import Cadence
+from ml_platform.predictions.batch import predict_partitions
+from ml_platform.predictions.scorers import Scorers
+from ml_platform.predictions.table import batch_scoring
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
-class ByAmount:
-    def predict(self, features):
-        return features.column("amount").to_numpy() / 1000
-
-def release(seed):
-    features = [Feature(name="amount", type="double")]
-    file = ReleaseFile(path="m", sha256=seed * 32, size=1)
-    return Release.of("returns", (file,), manifest(features=features))
-
-warehouse = DuckDBWarehouse(Path(sys.argv[1]))
+use_case, warehouse = shop.use_case(), DuckDBWarehouse(Path(sys.argv[1]))
+scoring = batch_scoring(use_case, use_case.batch_predictions[0])
+keys = [day.isoformat() for day in shop.days(10)]
 for n in range(int(sys.argv[2])):
-    seed = ["ab", "cd"][n % 2]
-    made = predict_days(shop.use_case(), shop.days(10), warehouse, release(seed), ByAmount())
+    champion = scorer(["ab", "cd"][n % 2], promotion=n + 1)
+    shadow = scorer("ef", by_items, stage="trial")
+    made = predict_partitions(scoring, Cadence.DAILY, keys, warehouse, Scorers(champion, (shadow,)))
     print(n, flush=True)
-print(";".join(f"{d.day} {d.rows} {d.version}" for d in made))
+rows = [*made.champion, *made.shadows["trial"]]
+print(";".join(f"{p.key} {p.rows} {p.release} {p.version}" for p in rows))
+"""
+
+# In each partition: releases of each stage, their rows, and promotions (one scoring writes one of each release).
+WHOLE = """
+SELECT day, stage, release, count(*) AS rows, count(DISTINCT promotion) AS promotions
+FROM predictions.returns GROUP BY ALL
 """
 
 
@@ -55,9 +57,10 @@ def test_killed_at_random_each_call_is_whole_or_not_at_all(tmp_path: Path) -> No
         sum(range(random_.randrange(1, 3_000_000)))  # some work of this process, instead of a sleep
         run.kill()
         run.communicate()
-        found = warehouse.table(
-            "SELECT day, count(*) AS rows FROM predictions.returns GROUP BY day ORDER BY day"
+        for row in warehouse.table(WHOLE).to_pylist():
+            assert (row["rows"], row["promotions"]) == (40, 1), row
+        by_stage = warehouse.table(
+            "SELECT stage, count(DISTINCT day) AS days FROM predictions.returns GROUP BY stage ORDER BY stage"
         )
-        assert found.column("rows").to_pylist() == [40] * 10
-        assert warehouse.scalar("SELECT count(DISTINCT release) FROM predictions.returns") == 1
+        assert by_stage.column("days").to_pylist()[0] == 10, "the champion's are written first"
     assert finished(tmp_path / "killed") == finished(tmp_path / "undisturbed")

@@ -10,17 +10,19 @@ import pytest
 from samples import labelled
 from samples.killed import start
 
-from ml_platform.errors import ArtifactTamperedError, ConfigurationError, DataError
-from ml_platform.models.training.candidates import train_candidate
+from ml_platform.errors import ArtifactTamperedError, ConfigurationError, DataError, NotFoundError
+from ml_platform.models.training.candidate import CandidateRecord
+from ml_platform.models.training.candidates import Champion, judge_again, open_recorded, train_candidate
 from ml_platform.models.training.tracking import Tracking
 from ml_platform.models.training.versions import files_digest
+from ml_platform.use_case import Metric, Plot
 
 
 @pytest.fixture(scope="module")
 def empty_mlflow(tmp_path_factory):
     """An MLflow database without runs; its migrations take seconds."""
     path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    assert Tracking(f"sqlite:///{path}").alias("parcels", "candidate") is None
+    assert Tracking(f"sqlite:///{path}").alias("parcels.model", "candidate") is None
     return path
 
 
@@ -49,7 +51,7 @@ def runs(home):
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(tracking_uri=f"sqlite:///{home / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name("parcels")
+    experiment = client.get_experiment_by_name("parcels.model")
     return client, client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
 
 
@@ -72,7 +74,7 @@ def test_a_candidate_is_tracked_judged_and_registered(home):
     stored = {item.path for item in client.list_artifacts(run.info.run_id)}
     assert {"model", "plots", "report.json", "requirements.txt"} <= stored
     assert [path.name for path in found.folder.iterdir()] == ["model.ubj"], "native files, no pickle"
-    version = client.get_model_version_by_alias("parcels", "candidate")
+    version = client.get_model_version_by_alias("parcels.model", "candidate")
     assert (str(version.version), version.run_id) == (found.model_version, found.run_id)
 
 
@@ -82,7 +84,7 @@ def test_its_metrics_have_a_spread_over_the_folds_and_its_windows_keep_the_gap(h
     assert len(values) == 2
     assert found.report["spread"]["auc"]["mean"] == pytest.approx(sum(values) / 2)
     assert found.test_window[0] - found.train_window[1] == timedelta(days=3)
-    assert len(found.test_scores) == found.report["folds"][0]["test_rows"]
+    assert sum(found.distribution.shares) == pytest.approx(1)
 
 
 def test_its_manifest_says_what_a_release_needs(home):
@@ -117,12 +119,12 @@ def test_other_parameters_or_data_are_another_training(home):
 def test_a_new_champion_and_a_new_gate_are_judged_without_training(home):
     weak = train(home, parameters={"rounds": 1, "max_depth": 1})
     first = train(home)
-    other = train(home, champion=weak.load())
+    other = train(home, champion=Champion("v1", weak.load()))
     assert other.run_id == first.run_id
     by_name = {outcome.name: outcome for outcome in other.gates}
     assert by_name["beats_champion"].passed
     assert by_name["beats_champion"].metadata["champion"] == weak.metrics["average_precision"]
-    strict = train(home, gate=labelled.Gate(floors={"auc": 0.999}))
+    strict = train(home, gate=labelled.Gate(limits={"auc": 0.999}))
     assert strict.run_id == first.run_id
     assert not strict.passed
     assert len(runs(home)[1]) == 2
@@ -130,7 +132,7 @@ def test_a_new_champion_and_a_new_gate_are_judged_without_training(home):
 
 def test_a_worse_candidate_does_not_pass_against_the_champion(home):
     good = train(home)
-    weak = train(home, champion=good.load(), parameters={"rounds": 1, "max_depth": 1})
+    weak = train(home, champion=Champion("v2", good.load()), parameters={"rounds": 1, "max_depth": 1})
     assert [outcome.name for outcome in weak.gates if not outcome.passed and outcome.blocking] >= [
         "beats_champion"
     ]
@@ -247,7 +249,9 @@ def test_a_killed_training_is_completed_by_the_next(home, empty_mlflow, tmp_path
     client, all_runs = runs(home)
     finished = [run for run in all_runs if run.info.status == "FINISHED"]
     assert [run.info.run_id for run in finished] == [found.run_id]
-    assert [version.run_id for version in client.search_model_versions("name = 'parcels'")] == [found.run_id]
+    assert [version.run_id for version in client.search_model_versions("name = 'parcels.model'")] == [
+        found.run_id
+    ]
     undisturbed = tmp_path / "undisturbed"
     undisturbed.mkdir()
     shutil.copy(empty_mlflow, undisturbed / "mlflow.db")
@@ -257,7 +261,7 @@ def test_a_killed_training_is_completed_by_the_next(home, empty_mlflow, tmp_path
 MAKES_A_DATABASE = """
 import sys
 from ml_platform.models.training.tracking import Tracking
-print(Tracking("sqlite:///" + sys.argv[1]).alias("parcels", "candidate"))
+print(Tracking("sqlite:///" + sys.argv[1]).alias("parcels.model", "candidate"))
 """
 
 
@@ -269,7 +273,7 @@ def test_a_killed_migration_leaves_no_database_behind(tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert not path.exists()
-    assert Tracking(f"sqlite:///{path}").alias("parcels", "candidate") is None
+    assert Tracking(f"sqlite:///{path}").alias("parcels.model", "candidate") is None
 
 
 def test_processes_that_start_at_once_share_one_database(tmp_path):
@@ -279,14 +283,80 @@ def test_processes_that_start_at_once_share_one_database(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
-def test_an_alias_follows_and_can_be_removed(home):
+def test_the_recorded_candidate_is_opened_without_training_or_judging(home):
     found = train(home)
-    tracking = tracking_at(home)
-    tracking.set_alias("parcels", "champion", found.model_version)
-    assert tracking.alias("parcels", "champion") == found.model_version
-    assert tracking.version_of_run("parcels", found.run_id) == found.model_version
-    tracking.delete_alias("parcels", "champion")
-    assert tracking.alias("parcels", "champion") is None
+    record = CandidateRecord.model_validate_json(found.record.model_dump_json())
+    case = labelled.use_case()
+    opened = open_recorded(case, case.model(), record, tracking=tracking_at(home), scratch=home / "elsewhere")
+    assert (opened.run_id, opened.created, opened.gates) == (found.run_id, False, found.gates)
+    assert files_digest(opened.folder) == files_digest(found.folder)
+    assert opened.record == record
+    assert opened.manifest() == found.manifest()
+
+
+def opened(home, record):
+    case = labelled.use_case()
+    return open_recorded(case, case.model(), record, tracking=tracking_at(home), scratch=home / "elsewhere")
+
+
+def test_a_record_that_mlflow_does_not_agree_with_is_refused_with_a_remedy(home):
+    record = train(home).record
+    other = train(home, parameters={"rounds": 8, "max_depth": 3}).record
+    for changed in ("files", "key", "judgement_sha256", "champion", "snapshot"):
+        with pytest.raises(
+            ArtifactTamperedError, match=rf"{changed} differ.*materialise parcels/model again"
+        ):
+            opened(home, record.model_copy(update={changed: "x"}))
+    with pytest.raises(ArtifactTamperedError, match="files, judgement_sha256, key differ"):
+        opened(home, record.model_copy(update={"run_id": other.run_id}))
+    with pytest.raises(NotFoundError, match=r"lost its gates/x.json; materialise its model again"):
+        opened(home, record.model_copy(update={"judgement": "gates/x.json"}))
+    runs(home)[0].delete_run(record.run_id)
+    with pytest.raises(NotFoundError, match=f"no finished run {record.run_id}.*train again"):
+        opened(home, record)
+
+
+def test_a_candidate_is_judged_again_without_training(home):
+    weak, found = train(home, parameters={"rounds": 1, "max_depth": 1}), train(home)
+    assert found.judgement.champion is None
+    again = judge_again(
+        found,
+        labelled.TableSnapshot(labelled.parcels()),
+        Champion("v7", weak.load()),
+        tracking=tracking_at(home),
+    )
+    assert (again.run_id, again.judgement.champion) == (found.run_id, "v7")
+    assert again.passed
+    assert again.record != found.record
+    assert opened(home, again.record).judgement == again.judgement
+    assert len(runs(home)[1]) == 2
+
+
+def test_a_plot_decides_nothing_and_a_metric_is_measured_anew(home):
+    first = train(home)
+    drawn = train(home, plots=(Plot(name="mine", function=lambda predictions, test: b"\x89PNG"),))
+    assert drawn.run_id == first.run_id
+    measured = train(
+        home, metrics=(Metric(name="rows", function=lambda predictions, test: len(predictions)),)
+    )
+    assert measured.run_id != first.run_id
+    assert measured.metrics["rows"] == measured.report["folds"][0]["test_rows"]
+
+
+def test_models_of_one_use_case_are_apart(home):
+    first = train(home)
+    case = labelled.use_case()
+    second = train_candidate(
+        case,
+        labelled.TableSnapshot(labelled.parcels()),
+        model=case.model().model_copy(update={"name": "second"}),
+        tracking=tracking_at(home),
+        scratch=home / "scratch",
+    )
+    assert second.run_id != first.run_id
+    assert second.key == first.key
+    assert tracking_at(home).alias("parcels.second", "candidate") == "1"
+    assert files_digest(second.folder) == files_digest(first.folder)
 
 
 def test_the_run_says_which_libraries_trained_it(home):

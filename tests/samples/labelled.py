@@ -38,9 +38,7 @@ def use_case(**changes: object) -> UseCase:
         "request_features": night,
         "request_feature_names": ("at_night",),
         "split": Split(train_days=10, delay_days=3, test_days=4, folds=2),
-        "gate": Gate(floors={"auc": 0.6}, min_segment_positives=5),
-        "precision_k": 5,
-        "card": "sender_id",
+        "gate": Gate(limits={"auc": 0.6}, min_segment_rows=20, max_calibration_error=0.05),
     }
     return UseCase(
         name="parcels",
@@ -59,7 +57,7 @@ def use_case(**changes: object) -> UseCase:
                 name="lost",
             ),
         ),
-        model=Model.model_validate(model | changes),
+        models=(Model.model_validate(model | changes),),
     )
 
 

@@ -33,18 +33,20 @@ def use_case(**changes: object) -> UseCase:
                 relation="shop.returns", id="order_id", available_at="reported_at", delay=timedelta(days=7)
             ),
         ),
-        "model": Model(
-            train=rush,
-            card="buyer_id",
-            precision_k=2,
-            request_features=rush,
-            request_feature_names=("at_night",),
-            split=Split(train_days=7),
+        "models": (
+            Model(
+                train=rush,
+                request_features=rush,
+                request_feature_names=("at_night",),
+                split=Split(train_days=7),
+            ),
         ),
-        "batch_prediction": BatchPrediction(
-            relation="predictions.returns", topic="returns.predictions", columns=("buyer_id", "amount")
+        "batch_predictions": (
+            BatchPrediction(
+                relation="predictions.returns", topic="returns.predictions", columns=("buyer_id", "amount")
+            ),
         ),
-        "retraining": Retraining(min_new_labels=10, min_metric=0.4, cool_down=timedelta(days=1)),
+        "retraining": Retraining(min_new_labels=10, limit=0.4, cool_down=timedelta(days=1)),
     }
     return UseCase.model_validate(content | changes)
 

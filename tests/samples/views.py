@@ -32,4 +32,4 @@ def release(registry: Registry, folder: Path, use_case: str, needed: dict[str, s
         views = (ViewInput(view="customers", entity=("id",), columns=needed),)
     model = f"{use_case} {needed}".encode()
     files = candidate_files(folder / use_case / str(len(needed or ())), model)
-    return registry.release(use_case, files, manifest(views=views), who="ada", why="new data")
+    return registry.release(use_case, "model", files, manifest(views=views), who="ada", why="new data")

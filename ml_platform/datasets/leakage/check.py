@@ -13,9 +13,8 @@ from pyarrow import types
 from ml_platform.checks import CheckOutcome
 from ml_platform.datasets.leakage.blocks import MIN_POWER, MOST_BLOCKS, NEVER, Events
 from ml_platform.datasets.leakage.search import MIN_MISSING, FeatureEvidence, judge
-from ml_platform.datasets.query import reported_at
 from ml_platform.datasets.snapshot import Snapshot
-from ml_platform.use_case import Dataset
+from ml_platform.use_case import Dataset, Label
 
 __all__ = ["leakage_check"]
 
@@ -32,16 +31,19 @@ def leakage_check(snapshot: Snapshot, dataset: Dataset, *, most_rows: int = MOST
         dataset: its declaration.
         most_rows: of a larger snapshot, events of a sample of entities are taken (of the first of ``Dataset.keys``).
     """
+    label = dataset.label
+    if label is None or label.value is not None:
+        return CheckOutcome(NAME, True, "only the labels that are events can be searched for", blocking=True)
     judged = [
         c.name for c in snapshot.manifest.columns if c.name in dataset.feature_names and _is_number(c.type)
     ]
-    data = _newest(snapshot, dataset, judged, most_rows)
+    data = _newest(snapshot, dataset, label, judged, most_rows)
     evidence = judge(
         Events(
             _micros(data.column(dataset.occurred_at)),
-            _micros(data.column(reported_at(dataset))),
+            _micros(data.column(label.reported_at)),
             _us(snapshot.as_of),
-            dataset.label.delay // timedelta(microseconds=1),
+            label.delay // timedelta(microseconds=1),
         ),
         {name: _floats(data.column(name), data.column(dataset.occurred_at)) for name in judged},
         {name: _codes(data.column(name)) for name in dataset.keys},
@@ -94,14 +96,14 @@ def _sentence(name: str, found: FeatureEvidence) -> str:
     )
 
 
-def _newest(snapshot: Snapshot, dataset: Dataset, features: Sequence[str], most_rows: int) -> pa.Table:
+def _newest(
+    snapshot: Snapshot, dataset: Dataset, label: Label, features: Sequence[str], most_rows: int
+) -> pa.Table:
     """The events that the blocks can hold; numbers as 32-bit floats."""
-    weeks = math.ceil(dataset.label.delay / timedelta(weeks=1))
+    weeks = math.ceil(label.delay / timedelta(weeks=1))
     since = pa.scalar(snapshot.as_of - MOST_BLOCKS * weeks * timedelta(weeks=1))
     sampled = dataset.keys[0] if dataset.keys else dataset.id
-    columns = list(
-        dict.fromkeys((dataset.occurred_at, reported_at(dataset), sampled, *dataset.keys, *features))
-    )
+    columns = list(dict.fromkeys((dataset.occurred_at, label.reported_at, sampled, *dataset.keys, *features)))
     share = most_rows / snapshot.manifest.rows
     kept = []
     for batch in snapshot.batches(columns):

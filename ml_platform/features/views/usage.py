@@ -13,7 +13,7 @@ def consumers(view: FeatureView, use_cases: Iterable[UseCase]) -> dict[str, list
     found = {
         use_case.name: [
             name
-            for joined in use_case.dataset.views
+            for joined in use_case.joined_views
             if joined.view.name == view.name
             for name in joined.features
         ]
@@ -31,7 +31,7 @@ def synced_views(use_cases: Sequence[UseCase]) -> list[tuple[FeatureView, list[U
     declared: dict[str, tuple[FeatureView, UseCase]] = {}
     synced: dict[str, tuple[FeatureView, list[UseCase]]] = {}
     for use_case in use_cases:
-        for view in (*use_case.feature_views, *(joined.view for joined in use_case.dataset.views)):
+        for view in (*use_case.feature_views, *(joined.view for joined in use_case.joined_views)):
             first, other = declared.setdefault(view.name, (view, use_case))
             if first != view:
                 raise ConfigurationError(_differ(first, view, other.name, use_case.name))

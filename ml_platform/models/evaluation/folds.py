@@ -1,4 +1,4 @@
-"""Fitting and testing a use case's model over its folds."""
+"""Fitting and testing a model over its folds."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -6,31 +6,31 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
 
 from ml_platform.errors import ConfigurationError, DataError
-from ml_platform.models.evaluation.baselines import fit_baselines
+from ml_platform.models.declarations import Model
 from ml_platform.models.evaluation.metrics import evaluate
 from ml_platform.models.frameworks.base import FittedModel, framework
+from ml_platform.models.tasks.base import require_schema, task
 from ml_platform.models.training.data import LabelledRows, TestData, TrainingData
 from ml_platform.models.training.splits import Fold, folds
-from ml_platform.use_case import Model, UseCase
+from ml_platform.use_case import UseCase
 
 __all__ = ["Evaluation", "FoldResult", "evaluate_folds", "spread"]
 
-Scores = npt.NDArray[np.float64]
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class FoldResult:
-    """One fold: its windows, its rows and positives, and the metrics on its test window."""
+    """One fold: its windows, its rows, figures of their labels, and the metrics on its test window."""
 
     fold: Fold
     train_rows: int
-    train_positives: int
+    train_labels: Mapping[str, float]
     test_rows: int
-    test_positives: int
+    test_labels: Mapping[str, float]
     metrics: Mapping[str, float]
 
 
@@ -40,59 +40,60 @@ class Evaluation:
 
     Attributes:
         model: fitted on the newest training window.
-        test: the newest test window, and ``scores`` the model's probabilities on it.
+        test: the newest test window, and ``predictions`` the model's, one row a row of it.
         folds: results, newest first.
-        baselines: each baseline's metrics on the newest test window; ``baseline_scores`` its probabilities.
+        baselines: each baseline's metrics on the newest test window; ``baseline_predictions`` what it predicts.
         notes: what differs from the declaration (a shorter training window, folds left out), for a person.
     """
 
     model: FittedModel
     test: TestData
-    scores: Scores
+    predictions: pa.Table
     folds: list[FoldResult]
     baselines: Mapping[str, Mapping[str, float]]
-    baseline_scores: Mapping[str, Scores]
+    baseline_predictions: Mapping[str, pa.Table]
     notes: list[str] = field(default_factory=list)
 
 
 def evaluate_folds(
-    use_case: UseCase, rows: LabelledRows, progress: Callable[[str], None] = logger.info
+    use_case: UseCase, declared: Model, rows: LabelledRows, progress: Callable[[str], None] = logger.info
 ) -> Evaluation:
     """Fit and test the model on every fold that the history reaches.
 
     Raises:
-        DataError: the newest fold cannot be trained or tested; an older one that cannot is left out with a
-        note.
-        ConfigurationError: ``train`` did not return a model of the declared framework and features.
+        DataError: the newest fold cannot be trained or tested; an older one that cannot is left out with a note.
+        ConfigurationError: ``train`` did not return a model of the declared framework, task and features.
     """
-    model, maturity = use_case.model, use_case.dataset.label.delay
-    found = folds(rows.first, rows.as_of, model.split, maturity)
-    notes = _shortfalls(found, model)
+    found = folds(rows.first, rows.as_of, declared.split, use_case.data.maturity)
+    notes = _shortfalls(found, declared)
     results: list[FoldResult] = []
-    newest = _fit(use_case, rows, found[0])
+    newest = _fit(use_case, declared, rows, found[0])
     fitted, train, test = newest
-    scores = fitted.predict(test.features)
-    results.append(_result(found[0], train, test, scores, model.precision_k))
-    progress(f"fold 1 of {len(found)}: {found[0]}, {_rounded(results[0].metrics)}")
-    baselines = {name: scorer.predict(test.features) for name, scorer in fit_baselines(train).items()}
+    predictions = _predict(use_case, fitted, test, found[0])
+    results.append(_result(declared, found[0], train, test, predictions))
+    progress(f"fold 1 of {len(found)}: {found[0]}, {_rounded(declared, results[0].metrics)}")
+    baselines = {
+        name: baseline.predict(test.features)
+        for name, baseline in task(declared.task).baselines(train).items()
+    }
     del train, newest
     for number, fold in enumerate(found[1:], start=2):
         try:
-            other, older_train, older_test = _fit(use_case, rows, fold)
+            other, older_train, older_test = _fit(use_case, declared, rows, fold)
         except DataError as error:
             notes.append(f"fold {number} is left out: {error}")
             continue
-        older_scores = other.predict(older_test.features)
-        results.append(_result(fold, older_train, older_test, older_scores, model.precision_k))
-        progress(f"fold {number} of {len(found)}: {fold}, {_rounded(results[-1].metrics)}")
+        older = _predict(use_case, other, older_test, fold)
+        results.append(_result(declared, fold, older_train, older_test, older))
+        progress(f"fold {number} of {len(found)}: {fold}, {_rounded(declared, results[-1].metrics)}")
     for note in notes:
         logger.warning("%s: %s", use_case.name, note)
     return Evaluation(
         fitted,
         test,
-        scores,
+        predictions,
         results,
-        {name: evaluate(values, test, model.precision_k) for name, values in baselines.items()},
+        {name: evaluate(declared, table, test) for name, table in baselines.items()},
         baselines,
         notes,
     )
@@ -112,32 +113,48 @@ def spread(results: list[FoldResult]) -> dict[str, dict[str, float]]:
     return table
 
 
-def _fit(use_case: UseCase, rows: LabelledRows, fold: Fold) -> tuple[FittedModel, TrainingData, TestData]:
-    model = use_case.model
+def _fit(
+    use_case: UseCase, declared: Model, rows: LabelledRows, fold: Fold
+) -> tuple[FittedModel, TrainingData, TestData]:
     train, test = rows.training(fold), rows.test(fold)
-    fitted = model.train(train, dict(model.parameters), model.seed)
-    expected = framework(model.framework).model
-    where = f"{model.train.__module__}.{model.train.__qualname__}"
+    fitted = declared.train(train, dict(declared.parameters), declared.seed)
+    expected = framework(declared.framework)
+    where = f"{use_case.name}/{declared.name}: {declared.train.__module__}.{declared.train.__qualname__}"
     if not isinstance(fitted, expected):
         raise ConfigurationError(f"{where} returned {type(fitted).__name__}; return {expected.__name__}")
+    if fitted.task != declared.task:
+        raise ConfigurationError(
+            f"{where} returned a model of the task {fitted.task}, and {declared.task} is declared; correct one of them"
+        )
     if unknown := set(fitted.feature_names) - set(rows.feature_names):
         raise ConfigurationError(f"{where} used {sorted(unknown)}, which the use case does not declare")
     return fitted, train, test
 
 
-def _result(fold: Fold, train: TrainingData, test: TestData, scores: Scores, k: int) -> FoldResult:
-    if not ((scores >= 0) & (scores <= 1)).all():
+def _predict(use_case: UseCase, fitted: FittedModel, test: TestData, fold: Fold) -> pa.Table:
+    kind = task(fitted.task)
+    predictions = fitted.predict(test.features)
+    schema = kind.prediction_schema(use_case.data.label)
+    require_schema(predictions, schema, test.features.num_rows, type(fitted).__name__)
+    if problems := kind.problems(predictions):
         raise DataError(
-            f"the model's scores on {fold} are no probabilities ({scores.min()} to {scores.max()}); "
-            "look for infinite features, and for an objective that gives no probabilities"
+            f"the model's predictions on {fold} cannot be used: {', '.join(problems)}; look for infinite features, and "
+            "for an objective that does not fit the task"
         )
+    return predictions
+
+
+def _result(
+    declared: Model, fold: Fold, train: TrainingData, test: TestData, predictions: pa.Table
+) -> FoldResult:
+    kind = task(declared.task)
     return FoldResult(
         fold,
-        len(train.labels),
-        int(train.labels.sum()),
-        len(test.labels),
-        int(test.labels.sum()),
-        evaluate(scores, test, k),
+        train.features.num_rows,
+        kind.summary(train.labels, train.classes),
+        test.features.num_rows,
+        kind.summary(test.labels, test.classes),
+        evaluate(declared, predictions, test),
     )
 
 
@@ -151,10 +168,7 @@ def _shortfalls(found: list[Fold], model: Model) -> list[str]:
     return notes
 
 
-def _rounded(metrics: Mapping[str, float]) -> dict[str, Any]:
-    chosen = ("auc", "average_precision")
-    return {
-        name: round(value, 3)
-        for name, value in metrics.items()
-        if name in chosen or name.startswith("card_precision")
-    }
+def _rounded(declared: Model, metrics: Mapping[str, float]) -> dict[str, Any]:
+    kind = task(declared.task)
+    chosen = {kind.primary, *kind.watched, *(metric.name for metric in declared.metrics)}
+    return {name: round(value, 3) for name, value in metrics.items() if name in chosen}

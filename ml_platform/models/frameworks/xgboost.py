@@ -1,16 +1,18 @@
 """XGBoost, stored in its own format. Serving uses this file too: it imports neither Dagster nor MLflow."""
 
+import json
 import os
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ml_platform.errors import NotFoundError, UnreadableFileError
+from ml_platform.errors import ConfigurationError, NotFoundError, UnreadableFileError
 from ml_platform.models.frameworks.base import FittedModel, feature_matrix
+from ml_platform.models.tasks.base import task
 
 if TYPE_CHECKING:
     import xgboost
@@ -18,6 +20,26 @@ if TYPE_CHECKING:
 __all__ = ["XGBoostModel", "library"]
 
 FILE = "model.ubj"
+CLASSES = "classes"
+"""Attribute of the booster that holds the names of the classes, as JSON."""
+
+_TASKS = {
+    "binary:logistic": "binary",
+    "multi:softprob": "multiclass",
+    **dict.fromkeys(
+        (
+            "reg:squarederror",
+            "reg:squaredlogerror",
+            "reg:absoluteerror",
+            "reg:pseudohubererror",
+            "reg:gamma",
+            "reg:tweedie",
+            "count:poisson",
+        ),
+        "regression",
+    ),
+}
+"""Objective to the task that it solves: those whose predictions are probabilities, or in the label's unit."""
 
 
 def library() -> ModuleType:
@@ -28,31 +50,59 @@ def library() -> ModuleType:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when the shared library is loaded
     import xgboost
 
-    return xgboost  # type: ignore[no-any-return]
+    return xgboost  # type: ignore[no-any-return]  # the module has no types
 
 
 class XGBoostModel(FittedModel):
-    """A booster with its ``feature_names`` set, whose objective gives probabilities (``binary:logistic``)."""
+    """A booster with its ``feature_names`` set, of an objective that gives probabilities or the label's number.
 
-    def __init__(self, booster: "xgboost.Booster") -> None:
+    Args:
+        booster: what ``xgboost.train`` returns.
+        classes: those of the label, for ``multi:softprob``.
+
+    >>> XGBoostModel(xgboost.train(parameters, rows), data.classes)
+    """
+
+    libraries: ClassVar[tuple[str, ...]] = ("xgboost-cpu", "xgboost")
+
+    def __init__(self, booster: "xgboost.Booster", classes: tuple[str, ...] = ()) -> None:
         if not booster.feature_names:
-            raise ValueError("the booster has no feature_names; name them when its DMatrix is made")
+            raise ConfigurationError("the booster has no feature_names; name them when its DMatrix is made")
+        objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
+        if objective not in _TASKS:
+            raise ConfigurationError(
+                f"the booster's objective {objective} gives neither probabilities nor the label's number; train with "
+                f"one of {sorted(_TASKS)}"
+            )
         self._booster = booster
         # Waking threads costs more than scoring a row; one alone scores a million rows in a few seconds.
         booster.set_param({"nthread": 1})
+        if classes:
+            booster.set_attr(**{CLASSES: json.dumps(list(classes))})
+        self._classes = tuple(json.loads(booster.attr(CLASSES) or "[]"))
+        self._task = task(_TASKS[objective])
+        if self._task.name == "multiclass" and not self._classes:
+            raise ConfigurationError(
+                "a booster of multi:softprob needs the names of its classes; pass data.classes"
+            )
         self._names = tuple(booster.feature_names)
+
+    @property
+    def task(self) -> str:
+        """Follows from the booster's objective."""
+        return self._task.name
 
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the columns that :meth:`predict` reads, in the order of training."""
         return self._names
 
-    def predict(self, features: pa.Table) -> npt.NDArray[np.float64]:
-        """Probability of the positive class, float64 of shape (rows,); nulls are missing values (NaN)."""
-        scores: npt.NDArray[Any] = self._booster.inplace_predict(
+    def predict(self, features: pa.Table) -> pa.Table:
+        """Predict each row; nulls are missing values (NaN)."""
+        raw: npt.NDArray[Any] = self._booster.inplace_predict(
             feature_matrix(features, self._names), validate_features=False
         )
-        return scores.astype(np.float64)
+        return self._task.predictions(raw, self._classes)
 
     def save(self, folder: Path) -> None:
         """Write ``model.ubj`` (XGBoost's binary JSON, readable by every later version)."""

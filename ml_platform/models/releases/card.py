@@ -7,22 +7,23 @@ from ml_platform.models.releases.manifest import AuditEntry, ReleaseManifest, Wi
 __all__ = ["history_section", "model_card"]
 
 
-def model_card(use_case: str, manifest: ReleaseManifest, plots: Iterable[str] = ()) -> str:
-    """The card of a candidate; ``plots`` are image files beside it."""
+def model_card(model: str, manifest: ReleaseManifest, plots: Iterable[str] = ()) -> str:
+    """The card of a candidate of ``<use_case>/<model>``; ``plots`` are image files beside it."""
     facts = {
-        "use case": use_case,
+        "model": model,
         "owner": manifest.owner,
+        "task": manifest.task,
         "framework": manifest.framework,
         "data version": manifest.data_version,
         "code version": manifest.code_version,
         "trained on": _span(manifest.train_window),
         "tested on": _span(manifest.test_window),
-        "label": manifest.label,
+        "label": manifest.label or "",
         "MLflow run": manifest.run_id or "",
     }
     models = {"this model": manifest.metrics, **manifest.baselines}
     parts = [
-        f"# Model card: {use_case}",
+        f"# Model card: {model}",
         manifest.description,
         _table(("", ""), ((name, value) for name, value in facts.items() if value)),
         "## Metrics",
@@ -48,8 +49,11 @@ def model_card(use_case: str, manifest: ReleaseManifest, plots: Iterable[str] = 
 
 def history_section(entries: Iterable[AuditEntry]) -> str:
     """Who released it, or rolled back to it, when and why."""
-    rows = ((f"{e.at:%Y-%m-%d %H:%M} UTC", e.action, e.version, e.who, e.why) for e in entries)
-    return "## History\n\n" + _table(("when", "what", "champion", "who", "why"), rows) + "\n"
+    rows = (
+        (f"{e.at:%Y-%m-%d %H:%M} UTC", e.stage, e.action, e.version or "nobody", e.who, e.why)
+        for e in sorted(entries, key=lambda e: (e.at, e.stage, e.sequence))
+    )
+    return "## History\n\n" + _table(("when", "stage", "what", "version", "who", "why"), rows) + "\n"
 
 
 def _pairs(values: Mapping[str, object]) -> str:

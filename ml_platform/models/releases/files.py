@@ -21,9 +21,9 @@ _log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
 
 
-def folder_of(use_case: str, version: str) -> str:
-    """Key prefix of a release's folder."""
-    return f"releases/{use_case}/{version}/"
+def folder_of(use_case: str, model: str, version: str = "") -> str:
+    """Key prefix of a release's folder; without a version, of all that is kept of the model."""
+    return f"releases/{use_case}/{model}/" + (f"{version}/" if version else "")
 
 
 def tampered(where: str, what: str) -> ArtifactTamperedError:
@@ -45,21 +45,17 @@ class ReleaseFiles:
         Raises:
             ArtifactTamperedError: what is stored under this version is not this release.
         """
-        key = folder_of(candidate.use_case, candidate.version) + MANIFEST
+        key = _folder(candidate) + MANIFEST
         if self._store.stat(key) is None:
             for n, file in enumerate(candidate.files, 1):
                 self._write_once(candidate, file, files / file.path)
-                _log.info(
-                    "%s %s: file %d of %d", candidate.use_case, candidate.version, n, len(candidate.files)
-                )
+                _log.info("%s %s: file %d of %d", candidate.name, candidate.version, n, len(candidate.files))
             complete = candidate.model_copy(update={"card": self._upload_card(candidate, files)})
             self.verify(complete)
             try:
                 self._store.write(key, complete.to_json(), if_absent=True)
             except ConflictError:
-                _log.info(
-                    "%s %s: released by another process meanwhile", candidate.use_case, candidate.version
-                )
+                _log.info("%s %s: released by another process meanwhile", candidate.name, candidate.version)
         content, _ = self._store.read(key)
         stored = _parse(content, key)
         if stored.version != candidate.version or not stored.is_consistent:
@@ -67,13 +63,13 @@ class ReleaseFiles:
         self.verify(stored)
         return hashlib.sha256(content).hexdigest()
 
-    def read(self, use_case: str, version: str, manifest_sha256: str) -> Release:
+    def read(self, use_case: str, model: str, version: str, manifest_sha256: str) -> Release:
         """The release, from its manifest.
 
         Raises:
             ArtifactTamperedError: the manifest is missing or has another digest.
         """
-        key = folder_of(use_case, version) + MANIFEST
+        key = folder_of(use_case, model, version) + MANIFEST
         try:
             content, _ = self._store.read(key)
         except NotFoundError:
@@ -97,9 +93,9 @@ class ReleaseFiles:
             self._copy(release, file, None)
 
     def fetch(self, release: Release, cache: Path) -> Path:
-        """Copy the model files, verified, to ``<cache>/<use_case>/<version>/``."""
+        """Copy the model files, verified, to ``<cache>/<use_case>/<model>/<version>/``."""
         self._verify_listing(release)
-        target = cache / release.use_case / release.version
+        target = cache / release.use_case / release.model / release.version
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as scratch:
             fresh = Path(scratch, "fresh")
@@ -113,7 +109,7 @@ class ReleaseFiles:
 
     def _verify_listing(self, release: Release) -> None:
         # A card that a killed attempt left under another digest is never read, and so is no reason to refuse.
-        folder = folder_of(release.use_case, release.version)
+        folder = _folder(release)
         expected = {f.path: f.size for f in (*release.files, *release.card)}
         found = {info.key.removeprefix(folder): info.size for info in self._store.list(folder)}
         known = expected.keys() | {MANIFEST}
@@ -126,7 +122,7 @@ class ReleaseFiles:
 
     def _copy(self, release: Release, file: ReleaseFile, to: IO[bytes] | None) -> None:
         """Read a stored file, into ``to`` if given. Raises ArtifactTamperedError for another digest."""
-        key = folder_of(release.use_case, release.version) + file.path
+        key = _folder(release) + file.path
         digest = hashlib.sha256()
         with self._store.open(key) as content:
             while chunk := content.read(_CHUNK):
@@ -138,9 +134,7 @@ class ReleaseFiles:
 
     def _write_once(self, release: Release, file: ReleaseFile, source: Path) -> None:
         try:
-            self._store.write(
-                folder_of(release.use_case, release.version) + file.path, source, if_absent=True
-            )
+            self._store.write(_folder(release) + file.path, source, if_absent=True)
         except ConflictError:
             _log.debug("%s is stored already", file.path)
 
@@ -153,7 +147,7 @@ class ReleaseFiles:
                 shutil.copytree(files / CARD, card, dirs_exist_ok=True)
             if not (card / "card.md").exists():
                 plots = sorted(p.relative_to(card).as_posix() for p in card.rglob("*.png"))
-                text = model_card(candidate.use_case, candidate.manifest, plots)
+                text = model_card(candidate.name, candidate.manifest, plots)
                 (card / "card.md").write_text(text, encoding="utf-8")
             found = describe_files(card)
             digest = hashlib.sha256("\n".join(f"{f.path} {f.sha256}" for f in found).encode()).hexdigest()
@@ -161,6 +155,10 @@ class ReleaseFiles:
             for source, file in zip(found, filed, strict=True):
                 self._write_once(candidate, file, card / source.path)
         return filed
+
+
+def _folder(release: Release) -> str:
+    return folder_of(release.use_case, release.model, release.version)
 
 
 def _parse(content: bytes, key: str) -> Release:

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, fie
 
 from ml_platform.checks import CheckOutcome
 from ml_platform.errors import ConfigurationError
+from ml_platform.models.tasks.base import Distribution
 
 __all__ = [
     "AuditEntry",
@@ -18,7 +19,6 @@ __all__ = [
     "Release",
     "ReleaseFile",
     "ReleaseManifest",
-    "ScoreDistribution",
     "ViewInput",
     "Window",
     "describe_files",
@@ -82,21 +82,6 @@ class ViewInput(Stored):
     columns: Mapping[str, str]
 
 
-class ScoreDistribution(Stored):
-    """Scores in bins: ``shares[i]`` of them lie in the i-th bin, ``edges`` being the bins' inner bounds."""
-
-    edges: tuple[float, ...]
-    shares: tuple[float, ...]
-
-    @model_validator(mode="after")
-    def _bins_fit(self) -> Self:
-        if len(self.shares) != len(self.edges) + 1:
-            raise ValueError(
-                f"{len(self.edges)} edges make {len(self.edges) + 1} bins; got {len(self.shares)} shares"
-            )
-        return self
-
-
 class ReleaseFile(Stored):
     """One file of a release: its path within the release's folder, SHA-256 (hex) and size in bytes."""
 
@@ -121,6 +106,9 @@ class ReleaseManifest(Stored):
     do not: they contain timings and generated ids, and training again after a kill must lead to the same version.
     """
 
+    task: str = Field(
+        default="binary", description="The kind of problem, as ml_platform.models.tasks names it."
+    )
     framework: str
     data_version: str = Field(description="Version of the snapshot that it was trained on.")
     code_version: str
@@ -131,7 +119,10 @@ class ReleaseManifest(Stored):
         default=None,
         description="What it needs of feature views; None: it was trained before that was recorded.",
     )
-    label: str
+    predictions: tuple[Feature, ...] = Field(default=(), description="Columns of a prediction.")
+    label: str | None = Field(
+        description="Column of the snapshot that it learnt; None: it learns without one."
+    )
     train_window: Window
     test_window: Window
     metrics: Mapping[str, float | None]
@@ -140,8 +131,8 @@ class ReleaseManifest(Stored):
     )
     gates: tuple[CheckOutcome, ...]
     run_id: str | None = Field(default=None, description="The MLflow run.")
-    test_scores: ScoreDistribution | None = Field(
-        default=None, description="Of the test rows: the reference for drift."
+    test_predictions: Distribution | None = Field(
+        default=None, description="How those of the test rows were spread: the reference for drift."
     )
     owner: str = ""
     description: str = ""
@@ -153,6 +144,7 @@ class ReleaseManifest(Stored):
 
 
 _DECIDING = {
+    "task",
     "framework",
     "data_version",
     "code_version",
@@ -169,6 +161,7 @@ class Release(Stored):
     """An immutable release: ``files`` are what is loaded, ``card`` is for people (Markdown and plots)."""
 
     use_case: str
+    model: str
     version: str
     files: tuple[ReleaseFile, ...] = Field(min_length=1)
     card: tuple[ReleaseFile, ...] = ()
@@ -178,35 +171,50 @@ class Release(Stored):
     def of(
         cls,
         use_case: str,
+        model: str,
         files: tuple[ReleaseFile, ...],
         manifest: ReleaseManifest,
         card: tuple[ReleaseFile, ...] = (),
     ) -> Self:
         """The release that these files and this manifest make."""
-        version = _version(use_case, files, manifest)
-        return cls(use_case=use_case, version=version, files=files, card=card, manifest=manifest)
+        version = _version(use_case, model, files, manifest)
+        return cls(use_case=use_case, model=model, version=version, files=files, card=card, manifest=manifest)
+
+    @property
+    def name(self) -> str:
+        """The model that it is a release of: ``<use_case>/<model>``."""
+        return f"{self.use_case}/{self.model}"
 
     @property
     def is_consistent(self) -> bool:
         """Whether the version is the one that the content gives."""
-        return self.version == _version(self.use_case, self.files, self.manifest)
+        return self.version == _version(self.use_case, self.model, self.files, self.manifest)
 
 
 class AuditEntry(Stored):
-    """One change of a use case's champion; the newest one is also the pointer ``current.json``."""
+    """One change of a stage; the newest one is also the pointer ``stages/<stage>.json``."""
 
     use_case: str
-    sequence: int = Field(ge=1, description="1, 2, 3, … without a gap.")
-    action: Literal["release", "rollback"]
-    version: str = Field(description="The champion from here on.")
-    previous: str | None = Field(description="The champion before.")
-    manifest_sha256: str = Field(description="Digest of the version's manifest.")
+    model: str
+    stage: str
+    sequence: int = Field(ge=1, description="1, 2, 3, … without a gap, of this stage.")
+    action: Literal["release", "assign", "rollback", "clear"]
+    version: str | None = Field(description="What the stage names from here on; None: it was cleared.")
+    previous: str | None = Field(description="What it named before.")
+    manifest_sha256: str | None = Field(description="Digest of the version's manifest.")
     who: str = Field(min_length=1)
     why: str = Field(min_length=1)
     at: AwareDatetime
     withdrawn: tuple[str, ...] = Field(
-        default=(), description="Versions rolled back away from; not promoted again unless forced."
+        default=(),
+        description="Versions that a person took this stage from; not given it again unless forced.",
     )
+
+    @model_validator(mode="after")
+    def _names_a_manifest(self) -> Self:
+        if (self.version is None) != (self.manifest_sha256 is None):
+            raise ValueError("a version is named together with the digest of its manifest")
+        return self
 
 
 def describe_files(folder: Path) -> tuple[ReleaseFile, ...]:
@@ -241,10 +249,11 @@ def _refuse_pickle(path: Path, start: bytes) -> None:
         )
 
 
-def _version(use_case: str, files: tuple[ReleaseFile, ...], manifest: ReleaseManifest) -> str:
+def _version(use_case: str, model: str, files: tuple[ReleaseFile, ...], manifest: ReleaseManifest) -> str:
     """``<last day of the data, YYYYMMDD>-<first 12 hex digits of the content's SHA-256>``."""
     content = {
         "use_case": use_case,
+        "model": model,
         "files": [file.model_dump() for file in files],
         "manifest": json.loads(manifest.model_dump_json(include=_DECIDING)),
     }

@@ -45,7 +45,7 @@ def released_models(
     Args:
         view: as it is declared now.
         warehouse: that holds its relation; a relation that is not there is not judged.
-        registry: whose champions count.
+        registry: whose champions and shadows count.
         use_cases: all that there are, whether their declarations still read the view or not.
     """
     present = {name: kind_of(kind) for name, kind in warehouse.columns(view.relation).items()}
@@ -54,19 +54,28 @@ def released_models(
     unknown: list[str] = []
     for use_case in use_cases:
         try:
-            release = registry.current(use_case)
+            releases = _in_use(registry, use_case)
         except MLPlatformError as error:
-            lacking.append(f"what {use_case}'s release needs is not known: {error}")
+            lacking.append(f"what {use_case}'s releases need is not known: {error}")
             continue
-        if release is None:
-            continue
-        if release.manifest.views is None:
-            unknown.append(_named(release))
-        for needed in release.manifest.views or ():
-            if needed.view == view.name:
-                readers[_named(release)] = sorted(needed.columns)
-                lacking += [f"{_named(release)} {text}" for text in _lacking(view, present, needed)]
+        for release in releases:
+            if release.manifest.views is None:
+                unknown.append(_named(release))
+            for needed in release.manifest.views or ():
+                if needed.view == view.name:
+                    readers[_named(release)] = sorted(needed.columns)
+                    lacking += [f"{_named(release)} {text}" for text in _lacking(view, present, needed)]
     return _outcome(view, lacking, readers, unknown)
+
+
+def _in_use(registry: Registry, use_case: str) -> list[Release]:
+    """The releases that stages of a use case's models name, each once."""
+    named = {
+        (model, entry.version): registry.current(use_case, model, stage)
+        for model in registry.models(use_case)
+        for stage, entry in registry.stages(use_case, model).items()
+    }
+    return [release for release in named.values() if release is not None]
 
 
 def _outcome(
@@ -109,4 +118,4 @@ def _same(trained_on: str, found: str) -> bool:
 
 
 def _named(release: Release) -> str:
-    return f"release {release.version} of {release.use_case}"
+    return f"release {release.version} of {release.name}"

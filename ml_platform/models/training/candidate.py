@@ -6,21 +6,38 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from pydantic import Field
 
 from ml_platform.checks import CheckOutcome
+from ml_platform.declaration import Declaration
 from ml_platform.models.frameworks.base import FittedModel, framework
 from ml_platform.models.releases.manifest import (
     Feature,
     ReleaseManifest,
-    ScoreDistribution,
     ViewInput,
     Window,
 )
-from ml_platform.use_case import UseCase
+from ml_platform.models.tasks.base import Distribution
+from ml_platform.models.training.judgement import Judgement
+from ml_platform.models.training.versions import digest_of, files_digest
+from ml_platform.use_case import Model, UseCase
 
-__all__ = ["Candidate"]
+__all__ = ["Candidate", "CandidateRecord"]
+
+
+class CandidateRecord(Declaration):
+    """What is written down of a candidate that was judged, so that exactly this one is released.
+
+    It is JSON there and back: ``CandidateRecord.model_validate_json(record.model_dump_json())``.
+    """
+
+    run_id: str
+    key: str = Field(description="The training key.")
+    files: str = Field(description="Digest over the model's files.")
+    judgement: str = Field(description="The run's artifact that holds the gate's outcomes.")
+    judgement_sha256: str
+    champion: str | None = Field(description="Version of the release that it was judged against.")
+    snapshot: str = Field(description="Version of the data, to judge it again against another champion.")
 
 
 @dataclass(frozen=True)
@@ -28,19 +45,19 @@ class Candidate:
     """A trained, tracked, judged and registered model.
 
     Attributes:
-        use_case: its name.
+        use_case: whose it is, and ``declared`` which of its models.
         created: whether this call trained it; False when it is the answer of an earlier run.
         key: the training key.
         run_id: its MLflow run, in ``experiment_id``.
-        model_version: its version of the registered model of the use case's name.
+        model_version: its version of the registered model ``<use_case>.<model>``.
         folder: its native files; :meth:`load` reads them.
         report: what training found out, as JSON-able data; the attributes below read it.
-        gates: outcomes against the champion given; all of them blocking but the notes.
+        judgement: what the gate said.
         plots: name to PNG.
-        test_scores: float64 of shape (test rows,): its probabilities on the newest test window.
     """
 
     use_case: UseCase
+    declared: Model
     created: bool
     key: str
     run_id: str
@@ -48,13 +65,34 @@ class Candidate:
     model_version: str
     folder: Path
     report: Mapping[str, Any]
-    gates: list[CheckOutcome]
+    judgement: Judgement
     plots: Mapping[str, bytes]
-    test_scores: npt.NDArray[np.float64]
 
     def load(self) -> FittedModel:
         """The fitted model."""
-        return framework(self.use_case.model.framework).model.load(self.folder)
+        return framework(self.declared.framework).load(self.folder)
+
+    @property
+    def gates(self) -> list[CheckOutcome]:
+        """The gate's outcomes, after a note on the history that there was; the note is not blocking."""
+        notes: list[str] = self.report["notes"]
+        said = "; ".join(notes) or "the history reaches all that the split declares"
+        facts = {"folds": len(self.report["folds"])}
+        note = CheckOutcome("enough_history", not notes, said, facts, severity="WARN")
+        return [note, *self.judgement.outcomes]
+
+    @property
+    def record(self) -> CandidateRecord:
+        """What is written down of it."""
+        return CandidateRecord(
+            run_id=self.run_id,
+            key=self.key,
+            files=digest_of(files_digest(self.folder)),
+            judgement=self.judgement.path,
+            judgement_sha256=self.judgement.sha256,
+            champion=self.judgement.champion,
+            snapshot=self.report["data_version"],
+        )
 
     @property
     def run_path(self) -> str:
@@ -88,30 +126,33 @@ class Candidate:
         """Start and end (exclusive) of the test window, UTC."""
         return self._window("test")
 
-    def manifest(self, test_scores: ScoreDistribution | None = None) -> ReleaseManifest:
-        """What a release of it says of itself.
+    @property
+    def distribution(self) -> Distribution:
+        """The spread of its predictions on the newest test window: the reference for drift."""
+        return Distribution.model_validate(self.report["distribution"])
 
-        Args:
-            test_scores: distribution of :attr:`test_scores`, the reference for drift.
-        """
+    def manifest(self) -> ReleaseManifest:
+        """What a release of it says of itself."""
         report = self.report
         views = report.get("views")  # runs of earlier versions have none
         return ReleaseManifest(
+            task=report["task"],
             framework=report["framework"],
             data_version=report["data_version"],
             code_version=report["code_version"],
             parameters=report["parameters"],
             libraries=report["libraries"],
             features=tuple(Feature(name=name, type=kind) for name, kind in report["features"].items()),
+            predictions=tuple(Feature(name=name, type=kind) for name, kind in report["predictions"].items()),
             views=tuple(map(ViewInput.model_validate, views)) if views is not None else None,
-            label=self.use_case.dataset.label.name,
+            label=report["parameters"]["label"],
             train_window=Window(start=self.train_window[0], end=self.train_window[1]),
             test_window=Window(start=self.test_window[0], end=self.test_window[1]),
             metrics=self.metrics,
             baselines=self.baselines,
             gates=tuple(self.gates),
             run_id=self.run_id,
-            test_scores=test_scores,
+            test_predictions=self.distribution,
             owner=self.use_case.owner,
             description=self.use_case.description,
         )

@@ -1,9 +1,9 @@
 """What a model is trained and tested on: the rows of a snapshot, as they were known at the time."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_platform.errors import DataError, SchemaMismatchError
+from ml_platform.models.declarations import Model
+from ml_platform.models.tasks.base import task
+from ml_platform.models.tasks.checking import classes_of
 from ml_platform.models.training.splits import Fold
 from ml_platform.use_case import UseCase
 
 __all__ = ["LabelledRows", "Snapshot", "TestData", "TrainingData", "add_request_features"]
 
 MICROSECOND = timedelta(microseconds=1)
-DAY_US = 86_400_000_000
 NEVER = np.iinfo(np.int64).max
 
 
@@ -44,13 +46,16 @@ class TrainingData:
     """What a use case's ``train`` function gets.
 
     Attributes:
-        features: the feature columns, in the declared order, one row an event, ordered by time.
-        labels: int8 of shape (rows,): 1 when the label had been reported when the model would have been
-        trained.
+        features: the feature columns, in the declared order, one row an event, ordered by time. Texts and categories
+            are string (or dictionary) columns.
+        labels: of shape (rows,), as they were reported when the model would have been trained: int8 0/1 (binary), int64
+            codes into ``classes`` (multiclass), float64 (regression), or empty (embedding).
+        classes: those of the label; empty where there are none.
     """
 
     features: pa.Table
-    labels: npt.NDArray[np.int8]
+    labels: npt.NDArray[Any]
+    classes: tuple[str, ...] = ()
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -64,19 +69,32 @@ class TestData:
 
     Attributes:
         features: as in :class:`TrainingData`.
-        labels: int8 of shape (rows,), mature.
-        days: int64 of shape (rows,): the UTC day of each event, in days since 1970.
-        cards: int64 of shape (rows,): a code for each event's card; None when the use case names no card.
-        known: bool of shape (rows,): whether the card had been reported before the event's day.
+        labels: as in :class:`TrainingData`, mature.
+        classes: as in :class:`TrainingData`.
+        rows: id, time, keys, label and ``<label>_available_at`` of each test row, in the order of ``features``.
+        earlier: the same columns of the snapshot's rows before the test window, in order of time.
+        start: first instant of the test window (UTC); ``end``: the first after it.
     """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
 
     features: pa.Table
-    labels: npt.NDArray[np.int8]
-    days: npt.NDArray[np.int64]
-    cards: npt.NDArray[np.int64] | None
-    known: npt.NDArray[np.bool_]
+    labels: npt.NDArray[Any]
+    classes: tuple[str, ...]
+    rows: pa.Table
+    earlier: pa.Table
+    start: datetime
+    end: datetime
+
+    def filter(self, rows: npt.NDArray[np.bool_]) -> "TestData":
+        """Those of its rows for which ``rows``, bool of shape (rows,), is true."""
+        mask = pa.array(rows)
+        return replace(
+            self,
+            features=self.features.filter(mask),
+            labels=self.labels[rows] if len(self.labels) else self.labels,
+            rows=self.rows.filter(mask),
+        )
 
 
 def add_request_features(
@@ -102,25 +120,24 @@ def add_request_features(
 
 
 class LabelledRows:
-    """The rows of a snapshot, ordered by time and id; folds cut windows out of them."""
+    """The rows of a snapshot, ordered by time and id; folds cut windows out of them.
 
-    def __init__(self, table: pa.Table, use_case: UseCase, as_of: datetime) -> None:
-        """Take the rows of a snapshot.
+    The label of an event is 1 when it was reported by then, and else 0. A value that was not reported by then is not
+    known, and its row is left out. Without a label every row counts.
+    """
+
+    def __init__(self, table: pa.Table, use_case: UseCase, model: Model, as_of: datetime) -> None:
+        """Take the rows of a snapshot for one model.
 
         Raises:
             DataError: there are no rows.
             SchemaMismatchError: a column that the use case declares is missing.
         """
-        dataset, model = use_case.dataset, use_case.model
-        reported = f"{dataset.label.name}_available_at"
-        needed = [
-            dataset.id,
-            dataset.occurred_at,
-            *dataset.keys,
-            *dataset.feature_names,
-            dataset.label.name,
-            reported,
-        ]
+        dataset = use_case.data
+        self._label = dataset.label
+        carried = dict.fromkeys((dataset.id, dataset.occurred_at, *dataset.keys))
+        labelled = (self._label.name, self._label.reported_at) if self._label else ()
+        needed = list(dict.fromkeys((*carried, *dataset.feature_names, *labelled)))
         if missing := [name for name in needed if name not in table.column_names]:
             raise SchemaMismatchError(
                 f"the snapshot of {use_case.name} lacks the columns {missing}; export it again"
@@ -132,19 +149,15 @@ class LabelledRows:
         ).to_numpy()
         if (order != np.arange(len(order), dtype=order.dtype)).any():  # a copy of everything
             table = table.take(pa.array(order))
-        self._events = table.select(list(dict.fromkeys(needed))[:-2])
+        self._task = task(model.task)
+        self._classes = classes_of(dataset)
+        self._events = table.select([name for name in needed if name not in labelled])
+        self._rows = table.select([*carried, *labelled])
         self._request = (model.request_features, model.request_feature_names)
         self._feature_names = [*dataset.feature_names, *model.request_feature_names]
         self._occurred = _microseconds(table.column(dataset.occurred_at))
-        positive = pc.fill_null(pc.cast(table.column(dataset.label.name), pa.int8()), 0).to_numpy()
-        times = _microseconds(table.column(reported))
-        self._reported = np.where(positive == 1, times, NEVER)
+        self._reported = self._reported_at(table)
         self._as_of = _to_us(as_of)
-        self._known_days = model.known_days
-        self._cards: npt.NDArray[np.int64] | None = None
-        if model.card:
-            codes = table.column(model.card).combine_chunks().dictionary_encode("encode")
-            self._cards = codes.indices.to_numpy().astype(np.int64)
 
     @property
     def first(self) -> datetime:
@@ -165,25 +178,43 @@ class LabelledRows:
         """The training window, with the labels that had been reported when the test window starts.
 
         Raises:
-            DataError: the window has no positive, or no negative.
+            DataError: the task cannot learn from these labels (one class only, say).
         """
         rows = self._window(fold.train_start, fold.train_end)
-        labels = (self._reported[rows] <= _to_us(fold.test_start)).astype(np.int8)
-        _both_classes(labels, "training", fold.train_start, fold.train_end, fold.test_start)
-        return TrainingData(self._features(rows), labels)
+        labels, known = self._labels(rows, _to_us(fold.test_start))
+        self._check(labels, known, "training", (fold.train_start, fold.train_end), fold.test_start)
+        return TrainingData(_filtered(self._features(rows), known), labels, self._classes)
 
     def test(self, fold: Fold) -> TestData:
         """The test window, with the labels reported until the snapshot was taken.
 
         Raises:
-            DataError: the window has no positive, or no negative.
+            DataError: the labels cannot be tested on (one class only, say).
         """
         rows = self._window(fold.test_start, fold.test_end)
-        labels = (self._reported[rows] <= self._as_of).astype(np.int8)
-        _both_classes(labels, "test", fold.test_start, fold.test_end, None)
-        days = self._occurred[rows] // DAY_US
-        cards = self._cards[rows] if self._cards is not None else None
-        return TestData(self._features(rows), labels, days, cards, self._known(rows, days, fold))
+        labels, known = self._labels(rows, self._as_of)
+        self._check(labels, known, "test", (fold.test_start, fold.test_end), None)
+        return TestData(
+            _filtered(self._features(rows), known),
+            labels,
+            self._classes,
+            _filtered(self._rows.slice(rows.start, rows.stop - rows.start), known),
+            self._rows.slice(0, rows.start),
+            fold.test_start,
+            fold.test_end,
+        )
+
+    def _reported_at(self, table: pa.Table) -> npt.NDArray[np.int64]:
+        """When each label was reported, in microseconds since 1970; never: :data:`NEVER`."""
+        if self._label is None:
+            return np.zeros(table.num_rows, dtype=np.int64)
+        values = table.column(self._label.name)
+        if self._label.value is None:
+            known = pc.equal(pc.fill_null(pc.cast(values, pa.int8()), 0), 1)
+        else:
+            known = pc.is_valid(values)
+        times = _microseconds(table.column(self._label.reported_at))
+        return np.where(known.to_numpy(), times, NEVER)
 
     def _window(self, start: datetime, end: datetime) -> slice:
         low, high = np.searchsorted(self._occurred, [_to_us(start), _to_us(end)])
@@ -193,31 +224,38 @@ class LabelledRows:
         events = self._events.slice(rows.start, rows.stop - rows.start)
         return add_request_features(events, *self._request).select(self._feature_names)
 
-    def _known(self, rows: slice, days: npt.NDArray[np.int64], fold: Fold) -> npt.NDArray[np.bool_]:
-        """Whether a row's card was reported since the memory starts and before the row's day does."""
-        if self._cards is None:
-            return np.zeros(len(days), dtype=np.bool_)
-        remembered = fold.train_days if self._known_days is None else self._known_days
-        since = _to_us(fold.test_start - timedelta(days=remembered))
-        counted = (self._reported != NEVER) & (self._reported > since)
-        known_from = np.full(int(self._cards.max()) + 1, NEVER)
-        np.minimum.at(known_from, self._cards[counted], self._reported[counted])
-        known: npt.NDArray[np.bool_] = known_from[self._cards[rows]] <= days * DAY_US
-        return known
+    def _labels(self, rows: slice, moment: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+        """The labels as of a moment, and which of the rows have one; None: all of them."""
+        if self._label is None:
+            return np.empty(0), None
+        reported = self._reported[rows] <= moment
+        if self._label.value is None:
+            return reported.astype(np.int8), None
+        values = self._rows.column(self._label.name).slice(rows.start, rows.stop - rows.start)
+        return self._task.encode(values.filter(pa.array(reported)), self._classes), reported
+
+    def _check(
+        self,
+        labels: npt.NDArray[Any],
+        known: npt.NDArray[np.bool_] | None,
+        window: str,
+        span: tuple[datetime, datetime],
+        reported_by: datetime | None,
+    ) -> None:
+        rows = len(labels) if known is None else len(known)
+        wrong = self._task.learnable(labels, self._classes) if self._label else None
+        if wrong is None:
+            return
+        unknown = "" if known is None else f" ({len(labels)} of them with a label)"
+        by = f", by the labels reported by {reported_by:%Y-%m-%d}" if reported_by else ""
+        raise DataError(
+            f"the {window} window [{span[0]:%Y-%m-%d}, {span[1]:%Y-%m-%d}) has {rows} rows{unknown}, and {wrong}{by}: "
+            "bring the missing events or reports, or declare a longer window"
+        )
 
 
-def _both_classes(
-    labels: npt.NDArray[np.int8], window: str, start: datetime, end: datetime, reported_by: datetime | None
-) -> None:
-    positives = int(labels.sum())
-    if 0 < positives < len(labels):
-        return
-    by = f" reported by {reported_by:%Y-%m-%d}" if reported_by else ""
-    raise DataError(
-        f"the {window} window [{start:%Y-%m-%d}, {end:%Y-%m-%d}) has {len(labels)} rows, and {positives} of "
-        f"them are positive{by}; a model needs both positives and negatives: bring the missing events or "
-        "reports, or declare a longer window"
-    )
+def _filtered(table: pa.Table, rows: npt.NDArray[np.bool_] | None) -> pa.Table:
+    return table if rows is None else table.filter(pa.array(rows))
 
 
 def _to_us(moment: datetime) -> int:

@@ -1,12 +1,14 @@
 """Runs and candidates in MLflow. Nothing else in the library imports it, and it is imported on first use.
 
-A training is one run, found again by its key. Its model is stored as native files among the run's artifacts
-and registered as a model version. A run that was not finished is never a candidate.
+Each model has an experiment and a registered model of its own, both named ``<use_case>.<model>``. A training is one
+run, found again by its key. Its model is stored as native files among the run's artifacts and registered as a model
+version. A run that was not finished is never a candidate.
 """
 
 import json
 import logging
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -19,14 +21,25 @@ from typing import Any
 from ml_platform.errors import ArtifactTamperedError, NotFoundError, StoreUnavailableError
 from ml_platform.models.training.versions import files_digest
 
-__all__ = ["FinishedRun", "RunWriter", "Tracking"]
+__all__ = ["CANDIDATE", "FinishedRun", "RunWriter", "Tracking", "tracked_name"]
+
+CANDIDATE = "candidate"
+"""Alias of the newest model that was trained, whether it is released or not."""
 
 KEY_TAG = "ml_platform.training_key"
 DIGEST_TAG = "ml_platform.files"
+LONGEST_NAME = 250
+LONGEST_PARAMETER = 6000
+_ILLEGAL = re.compile(r"[^\w\-. /:]")
 CONTEXT_TAG = "mlflow.data.context"
 MODEL_FOLDER = "model"
 
 logger = logging.getLogger(__name__)
+
+
+def tracked_name(use_case: str, model: str) -> str:
+    """Name of a model's experiment and registered model."""
+    return f"{use_case}.{model}"
 
 
 class RunWriter:
@@ -37,10 +50,13 @@ class RunWriter:
         self.run_id = run_id
 
     def parameters(self, parameters: Mapping[str, Any]) -> None:
-        """Log parameters, flattened by the caller; values as text."""
+        """Log parameters, flattened by the caller; values as text, cut where MLflow takes no more of it."""
         from mlflow.entities import Param
 
-        items = [Param(name, str(value)) for name, value in parameters.items()]
+        items = [
+            Param(_ILLEGAL.sub("_", name)[:LONGEST_NAME], str(value)[:LONGEST_PARAMETER])
+            for name, value in parameters.items()
+        ]
         for start in range(0, len(items), 100):  # what one request may hold
             self._client.log_batch(self.run_id, params=items[start : start + 100])
 
@@ -87,6 +103,17 @@ class FinishedRun:
         self.experiment_id: str = run.info.experiment_id
 
     @property
+    def key(self) -> str:
+        """The training key."""
+        return str(self._run.data.tags.get(KEY_TAG, ""))
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each of the model's files, by its path, as its training left them."""
+        found: dict[str, str] = json.loads(self._run.data.tags.get(DIGEST_TAG, "{}"))
+        return found
+
+    @property
     def artifact_uri(self) -> str:
         """Where the run's artifacts are."""
         return str(self._run.info.artifact_uri)
@@ -105,7 +132,9 @@ class FinishedRun:
             return Path(self._client.download_artifacts(self.run_id, path, scratch)).read_bytes()
 
     def files(self, folder: str) -> dict[str, bytes]:
-        """Artifacts directly within a folder: name to content."""
+        """Artifacts directly within a folder, which need not be there: name to content."""
+        if folder not in {item.path for item in self._client.list_artifacts(self.run_id)}:
+            return {}
         with tempfile.TemporaryDirectory() as scratch:
             local = Path(self._client.download_artifacts(self.run_id, folder, scratch))
             return {path.name: path.read_bytes() for path in sorted(local.iterdir()) if path.is_file()}
@@ -124,7 +153,7 @@ class FinishedRun:
             ArtifactTamperedError: a file is missing, is one too many, or does not have the digest of its
             training.
         """
-        expected = json.loads(self._run.data.tags[DIGEST_TAG])
+        expected = self.digests
         folder = scratch / self.run_id
         if folder.is_dir() and files_digest(folder / MODEL_FOLDER) == expected:
             return folder / MODEL_FOLDER
@@ -142,7 +171,9 @@ class FinishedRun:
 
 
 class Tracking:
-    """MLflow at a tracking URI: an experiment and a registered model for each use case, both of its name.
+    """MLflow at a tracking URI. ``name`` is always that of :func:`tracked_name`.
+
+    Example: ``Tracking("http://127.0.0.1:5000").find("card_fraud.model", key)``.
 
     Args:
         uri: SQLite (``sqlite:///…``; the database is made on first use) or a server (``http(s)://…``).
@@ -154,10 +185,10 @@ class Tracking:
         self._artifact_root = artifact_root.as_uri() if isinstance(artifact_root, Path) else artifact_root
 
     @contextmanager
-    def run(self, use_case: str, key: str, tags: Mapping[str, str]) -> Iterator[RunWriter]:
+    def run(self, name: str, key: str, tags: Mapping[str, str]) -> Iterator[RunWriter]:
         """Open a run; it is finished when the block ends, and failed when the block raises."""
         run = self._client.create_run(
-            self._experiment(use_case), run_name=f"{use_case} {key[:8]}", tags={**tags, KEY_TAG: key}
+            self._experiment(name), run_name=f"{name} {key[:8]}", tags={**tags, KEY_TAG: key}
         )
         writer = RunWriter(self._client, run.info.run_id)
         try:
@@ -167,65 +198,115 @@ class Tracking:
             raise
         self._client.set_terminated(writer.run_id, "FINISHED")
 
-    def find(self, use_case: str, key: str) -> FinishedRun | None:
+    def find(self, name: str, key: str) -> FinishedRun | None:
         """The first finished run of a training key; None when there is none."""
         runs = self._client.search_runs(
-            [self._experiment(use_case)],
+            [self._experiment(name)],
             f"tags.`{KEY_TAG}` = '{key}' and attributes.status = 'FINISHED'",
             order_by=["attributes.start_time ASC"],
             max_results=1,
         )
         return FinishedRun(self._client, runs[0]) if runs else None
 
-    def register(self, use_case: str, run: FinishedRun) -> str:
-        """The run's version of the registered model, made if there is none; it becomes the ``candidate``."""
+    def open(self, name: str, run_id: str) -> FinishedRun:
+        """A finished run by its id.
+
+        Raises:
+            NotFoundError: there is none of this model: it was deleted, or never finished.
+        """
         from mlflow.exceptions import MlflowException
 
         try:
-            self._client.get_registered_model(use_case)
+            run = self._client.get_run(run_id)
         except MlflowException:
-            self._client.create_registered_model(use_case)
-        known = self._client.search_model_versions(f"name = '{use_case}' and run_id = '{run.run_id}'")
-        version = (
-            known[0]
-            if known
-            else self._client.create_model_version(
-                use_case, source=f"{run.artifact_uri}/{MODEL_FOLDER}", run_id=run.run_id
+            run = None
+        if (
+            run is None
+            or run.info.lifecycle_stage != "active"
+            or run.info.status != "FINISHED"
+            or run.info.experiment_id != self._experiment(name)
+        ):
+            raise NotFoundError(
+                f"{name} has no finished run {run_id} at {self.uri}: it was deleted, or another server is meant; train "
+                "again, or restore the run (mlflow runs restore)"
             )
-        )
-        self.set_alias(use_case, "candidate", str(version.version))
-        return str(version.version)
+        return FinishedRun(self._client, run)
 
-    def set_alias(self, use_case: str, alias: str, version: str) -> None:
-        """Point an alias (``candidate``, ``champion``) of a registered model at a version."""
-        if self.alias(use_case, alias) != version:
-            self._client.set_registered_model_alias(use_case, alias, version)
+    def register(self, name: str, run: FinishedRun) -> str:
+        """The run's version of the registered model, made if there is none; it becomes the ``candidate``."""
+        known = self._versions(name, run.run_id)
+        if not known:
+            self._make_registered_model(name)
+            made = self._client.create_model_version(
+                name, source=f"{run.artifact_uri}/{MODEL_FOLDER}", run_id=run.run_id
+            )
+            known = [str(made.version)]
+        self.set_alias(name, CANDIDATE, known[0])
+        return known[0]
 
-    def delete_alias(self, use_case: str, alias: str) -> None:
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        """Point an alias (``candidate``, or a stage) of a registered model at a version."""
+        if self.alias(name, alias) != version:
+            self._client.set_registered_model_alias(name, alias, version)
+
+    def delete_alias(self, name: str, alias: str) -> None:
         """Remove an alias; one that is not there does nothing."""
-        self._client.delete_registered_model_alias(use_case, alias)
+        if alias in self.aliases(name):
+            self._client.delete_registered_model_alias(name, alias)
 
-    def alias(self, use_case: str, alias: str) -> str | None:
+    def alias(self, name: str, alias: str) -> str | None:
         """The version that an alias points at; None when there is no such alias or model."""
+        return self.aliases(name).get(alias)
+
+    def aliases(self, name: str) -> dict[str, str]:
+        """Every alias of a registered model, with the version that it points at; none when there is no such model."""
         from mlflow.exceptions import MlflowException
 
         try:
-            return str(self._client.get_model_version_by_alias(use_case, alias).version)
-        except MlflowException:
-            return None
+            found = self._client.get_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise self._unavailable(error) from error
+            return {}
+        return {str(alias): str(version) for alias, version in found.aliases.items()}
 
-    def version_of_run(self, use_case: str, run_id: str) -> str:
+    def version_of_run(self, name: str, run_id: str) -> str:
         """The registered version of a run.
 
         Raises:
             NotFoundError: there is none.
         """
-        known = self._client.search_model_versions(f"name = '{use_case}' and run_id = '{run_id}'")
+        known = self._versions(name, run_id)
         if not known:
             raise NotFoundError(
-                f"{use_case} has no registered version of run {run_id} at {self.uri}; train again"
+                f"{name} has no registered version of run {run_id} at {self.uri}; train again"
             )
-        return str(known[0].version)
+        return known[0]
+
+    def run_of_version(self, name: str, version: str) -> str:
+        """Id of the run that a registered version is of. Raises NotFoundError when there is no such version."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(self._client.get_model_version(name, version).run_id)
+        except MlflowException as error:
+            raise NotFoundError(
+                f"{name} has no registered version {version} at {self.uri}; see the model's page in MLflow"
+            ) from error
+
+    def _versions(self, name: str, run_id: str) -> list[str]:
+        """Registered versions of a run, the first of them first."""
+        found = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+        return [str(version) for version in sorted(int(v.version) for v in found)]
+
+    def _make_registered_model(self, name: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise self._unavailable(error) from error
 
     @cached_property
     def _client(self) -> Any:  # noqa: ANN401 (mlflow is imported lazily)
@@ -240,20 +321,24 @@ class Tracking:
             _make_database(Path(self.uri.removeprefix("sqlite:///")))
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
-    def _experiment(self, use_case: str) -> str:
+    def _experiment(self, name: str) -> str:
         from mlflow.exceptions import MlflowException
 
         try:
-            found = self._client.get_experiment_by_name(use_case)
+            found = self._client.get_experiment_by_name(name)
             if found is not None:
                 return str(found.experiment_id)
-            location = f"{self._artifact_root}/{use_case}" if self._artifact_root else None
-            return str(self._client.create_experiment(use_case, artifact_location=location))
+            location = f"{self._artifact_root}/{name}" if self._artifact_root else None
+            return str(self._client.create_experiment(name, artifact_location=location))
         except MlflowException as error:
-            found = self._client.get_experiment_by_name(use_case)  # somebody else made it first
-            if found is None:
-                raise StoreUnavailableError(f"MLflow at {self.uri} refused: {error}") from error
-            return str(found.experiment_id)
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise self._unavailable(error) from error
+            return str(self._client.get_experiment_by_name(name).experiment_id)  # somebody else made it first
+
+    def _unavailable(self, error: Exception) -> StoreUnavailableError:
+        return StoreUnavailableError(
+            f"MLflow at {self.uri} refused: {error}; see that the server runs and that it is of this release"
+        )
 
 
 def _make_database(path: Path) -> None:

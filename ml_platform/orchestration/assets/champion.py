@@ -1,53 +1,60 @@
 """The release: the candidate that passed its gate becomes what serves."""
 
-import shutil
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from ml_platform.checks import CheckOutcome
-from ml_platform.models.releases.manifest import CARD, Release
+from ml_platform.compute.training import load_champion
+from ml_platform.datasets.snapshot import open_snapshot
+from ml_platform.errors import NotFoundError
+from ml_platform.models.releases.manifest import Release
 from ml_platform.models.releases.registry import Registry
-from ml_platform.models.training.candidates import Candidate
+from ml_platform.models.training.aliases import mirror_aliases
+from ml_platform.models.training.candidate import Candidate, CandidateRecord
+from ml_platform.models.training.candidates import judge_again, open_recorded
+from ml_platform.models.training.promotion import release_candidate, version_of
 from ml_platform.models.training.tracking import Tracking
-from ml_platform.monitoring.drift import score_distribution
 from ml_platform.orchestration.assets.checks import Checks
-from ml_platform.orchestration.assets.model import candidate_of
+from ml_platform.orchestration.assets.model import RECORD
 from ml_platform.orchestration.assets.naming import Materialized, common
 from ml_platform.orchestration.planning.conditions import when_stale
-from ml_platform.orchestration.planning.nodes import READS
 from ml_platform.orchestration.planning.recording import Recording
 from ml_platform.storage.base import ObjectStore
-from ml_platform.use_case import UseCase
+from ml_platform.use_case import Model, UseCase
 
-__all__ = ["champion_asset", "mirror_alias"]
+__all__ = ["champion_asset", "promote"]
 
 
-def champion_asset(use_case: UseCase) -> dg.AssetsDefinition:
-    """``<use_case>/champion``: materialising it promotes the candidate if its gate passed."""
-    key = dg.AssetKey([use_case.name, "champion"])
-    model, dataset = dg.AssetKey([use_case.name, "model"]), dg.AssetKey([use_case.name, "dataset"])
+def champion_asset(use_case: UseCase, declared: Model) -> dg.AssetsDefinition:
+    """``<use_case>/<model>/champion``: the run that the model asset recorded, and no other, is promoted.
+
+    Nothing is trained here. When the champion changed since the gate judged, the candidate is judged again.
+    """
+    key = dg.AssetKey([use_case.name, declared.name, "champion"])
+    model = dg.AssetKey([use_case.name, declared.name])
     checks = Checks(
         key,
         {
             "artifacts_intact": "Every file of the release has the digest that its manifest names.",
-            "alias_agrees": "MLflow's alias `champion` names the run of the release that serves.",
+            "judged_against_what_serves": "The gate compared the candidate with the champion that it would replace.",
+            "aliases_agree": "MLflow's aliases name the runs of the releases that the stages name.",
         },
     )
 
     @dg.asset(
         key=key,
-        deps=[model, dataset],
-        metadata={READS: {dataset.to_user_string(): "order"}},
-        code_version="1",
+        deps=[model],
+        code_version="2",
         description=(
             "What serves: an immutable folder in the production registry, and the pointer to it. A candidate whose "
             "gate failed, or that was rolled back away from, is not promoted."
         ),
         check_specs=checks.specs,
         automation_condition=when_stale(),
-        **common(use_case, use_case.model.framework, "release"),
+        **common(use_case, declared.framework, "release"),
     )
     def champion(
         context: dg.AssetExecutionContext,
@@ -57,10 +64,18 @@ def champion_asset(use_case: UseCase) -> dg.AssetsDefinition:
         scratch: dg.ResourceParam[Path],
     ) -> Materialized:
         recording = Recording(context)
-        found = candidate_of(use_case, recording.version_of(dataset), objects, registry, tracking, scratch)
+        record = _recorded(recording.metadata_of(model), model)
+        candidate = open_recorded(
+            use_case, declared, record, tracking=tracking, scratch=scratch / "candidates"
+        )
         releases = Registry(registry)
-        release = _promote(use_case, releases, found, why=f"run {context.run.run_id}")
-        outcomes = [_intact(releases, release, scratch), mirror_alias(use_case.name, tracking, release)]
+        why = f"run {context.run.run_id}"
+        release, judged = promote(candidate, releases, objects, tracking, scratch, why=why)
+        outcomes = [
+            _intact(releases, release, scratch),
+            judged,
+            mirror_aliases(releases, tracking, use_case.name, declared.name),
+        ]
         window = release.manifest.test_window
         recording.finish(
             key,
@@ -69,10 +84,12 @@ def champion_asset(use_case: UseCase) -> dg.AssetsDefinition:
         )
         return dg.MaterializeResult(
             metadata={
-                "promoted": release.manifest.run_id == found.run_id,
+                "promoted": release.manifest.run_id == candidate.run_id,
                 "data version": release.manifest.data_version,
                 "code version": release.manifest.code_version,
-                "model card": dg.MetadataValue.md(releases.card(use_case.name, release.version)),
+                "model card": dg.MetadataValue.md(
+                    releases.card(use_case.name, declared.name, release.version)
+                ),
             },
             check_results=checks.results(outcomes),
         )
@@ -80,34 +97,49 @@ def champion_asset(use_case: UseCase) -> dg.AssetsDefinition:
     return champion
 
 
-def _promote(use_case: UseCase, releases: Registry, found: Candidate, why: str) -> Release:
-    with tempfile.TemporaryDirectory() as draft:
-        folder = Path(draft) / "release"
-        shutil.copytree(found.folder, folder)
-        (folder / CARD).mkdir()
-        for name, png in found.plots.items():
-            (folder / CARD / f"{name}.png").write_bytes(png)
-        manifest = found.manifest(score_distribution(found.test_scores))
-        return releases.release(use_case.name, folder, manifest, who="champion asset", why=why)
+def promote(
+    candidate: Candidate,
+    releases: Registry,
+    objects: ObjectStore,
+    tracking: Tracking,
+    scratch: Path,
+    *,
+    why: str,
+) -> tuple[Release, CheckOutcome]:
+    """Make a candidate the champion, if the gate holds against the champion as it is now.
+
+    Returns:
+        The champion, and what it was compared with.
+
+    Raises:
+        GateNotPassedError: a gate failed, perhaps only against the champion that there is now.
+        ConflictError: the champion was changed while this went on.
+    """
+    name, model = candidate.use_case.name, candidate.declared.name
+    serving = releases.promotion(name, model)
+    current = serving.version if serving else None
+    against, said = candidate.judgement.champion, "the gate compared it with what serves"
+    if current not in (against, version_of(releases, candidate)):
+        champion = load_champion(releases, name, model, current, scratch)
+        snapshot = open_snapshot(objects, name, candidate.record.snapshot)
+        candidate = judge_again(candidate, snapshot, champion, tracking=tracking)
+        said = f"the champion changed from {against or 'nothing'} to {current}, so it was judged again"
+    release = release_candidate(
+        releases, candidate, who="champion asset", why=why, judged_against=candidate.judgement.champion
+    )
+    facts = {"judged against": candidate.judgement.champion or "nothing", "at first": against or "nothing"}
+    return release, CheckOutcome("judged_against_what_serves", True, said, facts)
+
+
+def _recorded(metadata: Mapping[str, Any], model: dg.AssetKey) -> CandidateRecord:
+    if RECORD not in metadata:
+        name = model.to_user_string()
+        raise NotFoundError(f"there is no record of a candidate that was judged; materialise {name} first")
+    return CandidateRecord.model_validate_json(str(metadata[RECORD]))
 
 
 def _intact(releases: Registry, release: Release, scratch: Path) -> CheckOutcome:
     releases.fetch(release, scratch / "releases")  # it refuses what was tampered with
     return CheckOutcome(
         "artifacts_intact", True, f"{len(release.files)} files of {release.version} have their digests"
-    )
-
-
-def mirror_alias(use_case: str, tracking: Tracking, release: Release) -> CheckOutcome:
-    """Let MLflow's alias follow the pointer, which is the truth of what serves."""
-    run = release.manifest.run_id
-    expected = tracking.version_of_run(use_case, run) if run is not None else None
-    if expected is not None:
-        tracking.set_alias(use_case, "champion", expected)
-    named = tracking.alias(use_case, "champion")
-    return CheckOutcome(
-        "alias_agrees",
-        named == expected,
-        f"alias champion names version {named}"
-        + ("" if named == expected else f"; {release.version} is version {expected}"),
     )

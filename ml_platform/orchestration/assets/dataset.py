@@ -6,6 +6,7 @@ import dagster as dg
 
 from ml_platform.datasets.checks import CHECKS, dataset_checks
 from ml_platform.datasets.snapshot import export_snapshot
+from ml_platform.models.tasks.checking import label_tasks
 from ml_platform.orchestration.assets.checks import Checks
 from ml_platform.orchestration.assets.naming import Materialized, asset_key, common, declaration_version
 from ml_platform.orchestration.planning.calendars import Calendar
@@ -31,10 +32,10 @@ def dataset_asset(use_case: UseCase, calendar: Calendar) -> dg.AssetsDefinition:
         calendar: that the dataset's events follow; the end of its data is the snapshot's "as of".
     """
     key = dg.AssetKey([use_case.name, "dataset"])
-    declared = use_case.data
-    labels = {declared.label.relation} if declared.label else set()
-    relations = {declared.events, *labels, *(v.view.relation for v in declared.views)}
-    checks = Checks(key, CHECKS, blocking=frozenset(CHECKS))
+    declared, label = use_case.data, use_case.data.label
+    relations = {declared.events, *(v.view.relation for v in declared.views)}
+    relations |= {label.relation} if label else set()
+    checks, tasks = Checks(key, CHECKS, blocking=frozenset(CHECKS)), label_tasks(use_case)
 
     @dg.asset(
         key=key,
@@ -43,7 +44,7 @@ def dataset_asset(use_case: UseCase, calendar: Calendar) -> dg.AssetsDefinition:
         metadata={
             READS: {asset_key(relation).to_user_string(): "until_read" for relation in sorted(relations)}
         },
-        description="Labelled events with what was known at the time of each: Parquet files and a manifest.",
+        description="Events, with their labels and what was known at the time of each: Parquet files and a manifest.",
         check_specs=checks.specs,
         automation_condition=when_missing(),
         pool="warehouse",
@@ -73,7 +74,8 @@ def dataset_asset(use_case: UseCase, calendar: Calendar) -> dg.AssetsDefinition:
             metadata={
                 "as_of": as_of.isoformat(),
                 "exported": "now" if snapshot.created else "before: the content is known",
-                "positives": manifest.positives,
+                **({} if manifest.positives is None else {"positives": manifest.positives}),
+                **({} if manifest.reported is None else {"labels": manifest.reported}),
                 "uri": snapshot.uri,
                 "dagster/column_lineage": lineage,
                 "dagster/column_schema": dg.TableSchema(
@@ -81,6 +83,8 @@ def dataset_asset(use_case: UseCase, calendar: Calendar) -> dg.AssetsDefinition:
                 ),
             }
         )
-        yield from checks.results(dataset_checks(snapshot, declared, warehouse, progress=context.log.info))
+        yield from checks.results(
+            dataset_checks(snapshot, declared, warehouse, tasks=tasks, progress=context.log.info)
+        )
 
     return dataset

@@ -5,13 +5,13 @@ from typing import Any
 
 import dagster as dg
 
-from ml_platform.datasets.snapshot import open_snapshot
-from ml_platform.models.evaluation.folds import evaluate_folds
-from ml_platform.models.frameworks.base import FittedModel, framework
+from ml_platform.compute.base import Compute, TrainingJob
+from ml_platform.errors import NotFoundError
+from ml_platform.models.evaluation.gates import gate_checks
 from ml_platform.models.releases.registry import Registry
-from ml_platform.models.training.candidates import Candidate, train_candidate, training_parameters
+from ml_platform.models.training.candidates import Candidate, open_candidate, training_recipe
 from ml_platform.models.training.tracking import Tracking
-from ml_platform.models.training.versions import code_version, files_digest, library_versions
+from ml_platform.models.training.versions import files_digest
 from ml_platform.orchestration.assets.checks import Checks
 from ml_platform.orchestration.assets.naming import Materialized, common
 from ml_platform.orchestration.assets.pictures import pictures
@@ -19,101 +19,84 @@ from ml_platform.orchestration.planning.conditions import when_stale
 from ml_platform.orchestration.planning.recording import Recording
 from ml_platform.orchestration.planning.staleness import digest
 from ml_platform.storage.base import ObjectStore
-from ml_platform.use_case import UseCase
+from ml_platform.use_case import Model, UseCase
 
-__all__ = ["candidate_of", "model_asset"]
+__all__ = ["RECORD", "model_asset"]
 
-_GATES = {
-    "predictions_sound": "Every prediction is finite, within [0, 1], and not all are equal.",
-    "absolute_floors": "Every metric with a floor reaches it.",
-    "beats_baselines": "It is better than the base rate and than logistic regression on the same data.",
-    "beats_champion": "It is not worse than the champion on the same rows.",
-    "segments_hold": "It does not collapse on any declared segment.",
-    "calibrated": "Its probabilities mean what they say.",
-    "latency": "It scores one row fast enough.",
-    "size": "It is small enough to load.",
-}
+RECORD = "candidate"
+"""Metadata of the asset: the :class:`~ml_platform.models.training.candidate.CandidateRecord`, as JSON."""
 
 
-def candidate_of(
-    use_case: UseCase,
-    version: str,
-    objects: ObjectStore,
-    registry: ObjectStore,
-    tracking: Tracking,
-    scratch: Path,
-) -> Candidate:
-    """Train on a snapshot, or find the run that did, and judge it against what is released now."""
-    releases = Registry(registry)
-    current = releases.current(use_case.name)
-    champion: FittedModel | None = None
-    if current is not None:
-        champion = framework(current.manifest.framework).model.load(
-            releases.fetch(current, scratch / "releases")
-        )
-    snapshot = open_snapshot(objects, use_case.name, version)
-    return train_candidate(
-        use_case, snapshot, tracking=tracking, champion=champion, scratch=scratch / "candidates"
-    )
+def model_asset(use_case: UseCase, declared: Model) -> dg.AssetsDefinition:
+    """``<use_case>/<model>``: training, or the answer of the run that exists, and the gate.
 
-
-def model_asset(use_case: UseCase) -> dg.AssetsDefinition:
-    """``<use_case>/model``: training, or the answer of the run that exists, and the gate."""
-    key = dg.AssetKey([use_case.name, "model"])
+    Training is a job: :class:`~ml_platform.compute.base.Compute` says where it runs. The asset records the run that the
+    gate judged, and that one is what ``<use_case>/<model>/champion`` releases.
+    """
+    key = dg.AssetKey([use_case.name, declared.name])
     dataset = dg.AssetKey([use_case.name, "dataset"])
-    checks = Checks(
-        key,
-        {
-            **_GATES,
-            "enough_history": "The history reaches all the training days and folds that are declared.",
-        },
-        blocking=frozenset(_GATES),
-    )
+    gate = gate_checks(declared)
+    advisory = {check.name for check in declared.gate.checks if not check.blocking}
+    history = {"enough_history": "The history reaches all the training days and folds that are declared."}
+    checks = Checks(key, {**gate, **history}, blocking=frozenset(gate) - advisory)
 
     @dg.asset(
         key=key,
         deps=[dataset],
-        code_version=_recipe(use_case),
+        code_version=digest(training_recipe(use_case, declared))[:16],
         description="A candidate: trained, tracked in MLflow, judged by the gate. Training reads the snapshot alone.",
         check_specs=checks.specs,
         automation_condition=when_stale(),
-        **common(use_case, use_case.model.framework, "mlflow"),
+        **common(use_case, declared.framework, "mlflow"),
     )
     def model(
         context: dg.AssetExecutionContext,
-        objects: dg.ResourceParam[ObjectStore],
         registry: dg.ResourceParam[ObjectStore],
         tracking: dg.ResourceParam[Tracking],
+        compute: dg.ResourceParam[Compute],
         scratch: dg.ResourceParam[Path],
         mlflow_ui: dg.ResourceParam[str],
     ) -> Materialized:
         recording = Recording(context)
-        found = candidate_of(use_case, recording.version_of(dataset), objects, registry, tracking, scratch)
-        recording.finish(key, digest(files_digest(found.folder), found.key))
+        snapshot = recording.version_of(dataset)
+        if not snapshot:
+            raise NotFoundError(
+                f"{use_case.name} has no snapshot to train on; materialise {use_case.name}/dataset"
+            )
+        champion = Registry(registry).promotion(use_case.name, declared.name)
+        job = TrainingJob(
+            use_case=use_case.name,
+            model=declared.name,
+            snapshot=snapshot,
+            champion=champion.version if champion else None,
+            parameters=dict(declared.parameters),
+            seed=declared.seed,
+        )
+        result = compute.run(job, context.log.info)
+        found = open_candidate(
+            use_case,
+            declared,
+            result.run_id,
+            result.judgement,
+            tracking=tracking,
+            scratch=scratch / "candidates",
+        )
+        recording.finish(
+            key,
+            digest(files_digest(found.folder), found.key),
+            metadata={RECORD: found.record.model_dump_json()},
+        )
         return dg.MaterializeResult(
             metadata={
                 "MLflow run": dg.MetadataValue.url(mlflow_ui.rstrip("/") + found.run_path),
                 "plots": pictures(found.plots),
-                "trained": "now" if found.created else "before: answered from the run that exists",
+                "trained": "now" if result.created else "before: answered from the run that exists",
                 **_facts(found),
             },
             check_results=checks.results(found.gates),
         )
 
     return model
-
-
-def _recipe(use_case: UseCase) -> str:
-    """Everything beside the data that decides what is trained and how it is judged."""
-    model = use_case.model
-    kind = framework(model.framework)
-    own = [model.train, *([model.request_features] if model.request_features else [])]
-    return digest(
-        training_parameters(use_case),
-        code_version(*own, evaluate_folds, kind.model),
-        library_versions(kind),
-        model.gate.model_dump(mode="json"),
-    )[:16]
 
 
 def _facts(found: Candidate) -> dict[str, Any]:
@@ -124,6 +107,7 @@ def _facts(found: Candidate) -> dict[str, Any]:
         "test window": f"{test_start:%Y-%m-%d} to {test_end:%Y-%m-%d}",
         "run_id": found.run_id,
         "candidate version": found.model_version,
+        "judged against": found.judgement.champion or "nothing: there was no champion",
         "evaluation": dg.MetadataValue.json(
             {
                 "metrics": dict(found.metrics),

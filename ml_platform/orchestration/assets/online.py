@@ -56,7 +56,9 @@ def online_definitions(
         ConfigurationError: two declarations of one name differ.
     """
     views = synced_views(use_cases)
-    return dg.Definitions(assets=[online_asset(view, owners, use_cases, place, calendars) for view, owners in views])
+    return dg.Definitions(
+        assets=[online_asset(view, owners, use_cases, place, calendars) for view, owners in views]
+    )
 
 
 def online_asset(

@@ -1,27 +1,28 @@
 """Monitoring of the released model, by the labels that have been reported since."""
 
-from datetime import date
+from datetime import timedelta
 
 import dagster as dg
 
-from ml_platform.checks import CheckOutcome
 from ml_platform.models.releases.registry import Registry
-from ml_platform.monitoring.drift import score_drift
+from ml_platform.monitoring.drift import prediction_drift
 from ml_platform.monitoring.performance import performance, performance_check, performance_plot
+from ml_platform.monitoring.served import Served
 from ml_platform.orchestration.assets.checks import Checks
 from ml_platform.orchestration.assets.naming import (
-    DAILY,
     Materialized,
     asset_key,
     common,
     declaration_version,
+    freshness_of,
 )
 from ml_platform.orchestration.assets.pictures import pictures
-from ml_platform.orchestration.planning.calendar import end_of
+from ml_platform.orchestration.assets.predictions import prediction_key
+from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.conditions import when_stale
 from ml_platform.orchestration.planning.recording import Recording
+from ml_platform.predictions.table import BatchScoring, serving_sql
 from ml_platform.storage.base import ObjectStore
-from ml_platform.use_case import UseCase
 from ml_platform.warehouse.base import Warehouse
 
 __all__ = ["performance_asset"]
@@ -29,24 +30,32 @@ __all__ = ["performance_asset"]
 _DRIFT_DAYS = 7
 
 
-def performance_asset(use_case: UseCase) -> dg.AssetsDefinition:
-    """``<use_case>/performance``: how the predictions did, and whether their scores drift."""
-    key = dg.AssetKey([use_case.name, "performance"])
+def performance_asset(scoring: BatchScoring, calendar: Calendar) -> dg.AssetsDefinition:
+    """``<use_case>/<model>/performance``: how the predictions that served did, and whether they drift.
+
+    Args:
+        scoring: whose predictions.
+        calendar: of their partitions.
+    """
+    key, predictions = prediction_key(scoring, "performance"), prediction_key(scoring, "predictions")
+    use_case, label = scoring.use_case, scoring.dataset.label
+    name = (scoring.owner.name, scoring.model.name)
+    reports = [asset_key(label.relation)] if label else []
     checks = Checks(
         key,
         {
-            "performance": "The metric that retraining watches is above its bound, on newly reported labels.",
-            "score_drift": f"The scores of the last {_DRIFT_DAYS} days are spread as those of the test rows were.",
+            "performance": "The metric that retraining watches keeps its limit, on newly reported labels.",
+            "prediction_drift": f"Predictions of the last {_DRIFT_DAYS} days are spread as those of the test rows.",
         },
     )
 
     @dg.asset(
         key=key,
-        deps=[dg.AssetKey([use_case.name, "predictions"]), asset_key(use_case.dataset.label.relation)],
-        code_version=declaration_version(use_case.retraining, use_case.dataset.label.model_dump_json()),
+        deps=[predictions, *reports],
+        code_version=declaration_version(use_case.retraining, label.model_dump_json() if label else ""),
         description="Metrics of the released predictions on days whose labels have been reported, day by day.",
         check_specs=checks.specs,
-        freshness_policy=DAILY,
+        freshness_policy=freshness_of(calendar.cadence),
         automation_condition=when_stale(),
         pool="warehouse",
         **common(use_case, "monitoring"),
@@ -57,32 +66,27 @@ def performance_asset(use_case: UseCase) -> dg.AssetsDefinition:
         registry: dg.ResourceParam[ObjectStore],
     ) -> Materialized:
         recording = Recording(context)
-        releases = Registry(registry)
-        days = [
-            day
-            for day in recording.calendar
-            if day in recording.built_days(dg.AssetKey([use_case.name, "predictions"]))
-        ]
-        trained = {r.version: r.manifest.train_window.end for r in releases.list(use_case.name)}
-        found = performance(use_case, warehouse, as_of=end_of(recording.calendar[-1]), trained_until=trained)
-        outcomes = [performance_check(use_case, found)]
-        release = releases.current(use_case.name)
-        if release is None or release.manifest.test_scores is None:
-            outcomes.append(
-                CheckOutcome(
-                    "score_drift", passed=True, description="the release names no scores to compare with"
-                )
-            )
-        else:
-            recent = [date.fromisoformat(day) for day in days[-_DRIFT_DAYS:]]
-            outcomes.append(
-                score_drift(use_case, warehouse, release.manifest.test_scores, release.version, recent)
-            )
+        releases, as_of = Registry(registry), recording.as_of(calendar)
+        rows = serving_sql(scoring, calendar.cadence, warehouse.dialect)
+        served = Served(scoring.declared.relation, rows, scoring.dataset, scoring.model)
+        trained = {r.version: r.manifest.train_window.end for r in releases.list(*name)}
+        found = performance(served, warehouse, as_of=as_of, trained_until=trained)
+        release, made = releases.current(*name), recording.built_keys(predictions)
+        end = calendar.cadence.end(made[-1]) if made else as_of
+        drift = prediction_drift(
+            served,
+            warehouse,
+            release.manifest.test_predictions if release else None,
+            release.version if release else None,
+            first=end - timedelta(days=_DRIFT_DAYS),
+            end=end,
+        )
+        outcomes = [performance_check(use_case, served, found), drift]
         recording.finish(key, recording.derived_version(key, None))
         return dg.MaterializeResult(
             metadata={
-                "plots": pictures({"performance": performance_plot(found)}),
-                "rows judged": sum(day.rows for day in found.days),
+                "plots": pictures({"performance": performance_plot(found, served.task.watched)}),
+                "rows judged": found.rows,
                 "rows left out (in sample)": found.in_sample,
                 **{name: float(value) for name, value in found.metrics.items()},
             },

@@ -1,67 +1,85 @@
-"""Batch predictions by the champion, and the events that announce them."""
+"""Batch predictions by the champion and its shadows, and the events that announce the champion's."""
 
-from collections.abc import Iterable
-from datetime import date, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 
-from ml_platform.errors import NotFoundError
+from ml_platform.checks import CheckOutcome
 from ml_platform.events.base import Publisher
-from ml_platform.models.frameworks.base import framework
 from ml_platform.models.releases.registry import Registry
+from ml_platform.models.training.versions import code_version
+from ml_platform.orchestration.assets.checks import Checks
 from ml_platform.orchestration.assets.naming import (
-    DAILY,
     Materialized,
     asset_key,
     common,
     declaration_version,
+    freshness_of,
 )
-from ml_platform.orchestration.planning.calendar import DAYS
+from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.conditions import when_stale
-from ml_platform.orchestration.planning.nodes import READS, STARTS_WITH, Reads
+from ml_platform.orchestration.planning.nodes import DAY, READS, STARTS_WITH, Reads
 from ml_platform.orchestration.planning.recording import Recording
-from ml_platform.predictions.batch import predict_days
-from ml_platform.predictions.publish import publish_days
-from ml_platform.predictions.table import batch_prediction
+from ml_platform.predictions.batch import predict_partitions
+from ml_platform.predictions.publish import publish_partitions
+from ml_platform.predictions.scorers import load_scorers
+from ml_platform.predictions.table import BatchScoring
 from ml_platform.storage.base import ObjectStore
-from ml_platform.use_case import UseCase
 from ml_platform.warehouse.base import Warehouse
 
-__all__ = ["prediction_events_asset", "predictions_asset"]
+__all__ = ["prediction_events_asset", "prediction_key", "predictions_asset"]
 
 
-def predictions_asset(use_case: UseCase) -> dg.AssetsDefinition:
-    """``<use_case>/predictions``: daily scores, each row with the release that made it."""
-    key = dg.AssetKey([use_case.name, "predictions"])
-    champion = dg.AssetKey([use_case.name, "champion"])
-    declared = batch_prediction(use_case)
-    views = {asset_key(v.view.relation): _days_read(v.view.ttl) for v in use_case.dataset.views}
+def prediction_key(scoring: BatchScoring, name: str) -> dg.AssetKey:
+    """``<use_case>/<model>/<name>``: by the use case that asks, and the model that predicts."""
+    return dg.AssetKey([scoring.use_case.name, scoring.model.name, name])
+
+
+def predictions_asset(scoring: BatchScoring, calendar: Calendar) -> dg.AssetsDefinition:
+    """``<use_case>/<model>/predictions``: what the champion and its shadows predict, each row with its release.
+
+    Args:
+        scoring: what is scored, and by which model.
+        calendar: of the partitions.
+    """
+    key = prediction_key(scoring, "predictions")
+    champion = dg.AssetKey([scoring.owner.name, scoring.model.name, "champion"])
+    declared, dataset, request = scoring.declared, scoring.dataset, scoring.model.request_features
+    views = {asset_key(v.view.relation): _read_of(v.view.ttl) for v in dataset.views}
     # A new champion scores what comes from then on; what was predicted stays as it was decided.
     reads: dict[str, Reads] = {champion.to_user_string(): "order"}
-    reads |= {k.to_user_string(): days for k, days in views.items()}
+    reads |= {k.to_user_string(): rule for k, rule in views.items()}
+    checks = Checks(key, {"shadows": "Every shadow predicted the events that the champion did."})
 
     @dg.asset(
         key=key,
-        deps=[asset_key(use_case.dataset.events), *views, champion],
-        partitions_def=DAYS,
+        deps=[asset_key(dataset.events), *views, champion],
+        partitions_def=calendar.partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         code_version=declaration_version(
-            use_case.dataset, declared.model_dump_json(), leave_out={"data_schema", "label"}
+            dataset,
+            declared.model_dump_json(),
+            code_version(request) if request else "",
+            leave_out={"data_schema", "label"},
         ),
         metadata={
             READS: reads,
             STARTS_WITH: champion.to_user_string(),
             "dagster/relation_identifier": declared.relation,
+            **calendar.metadata,
         },
         description=(
-            "Scores of every event of a day by the champion as of the run. The days from the champion's test window on "
-            "are kept up to date; earlier ones are what it learnt from, and are scored only when asked for."
+            f"Predictions of every event of a {calendar.cadence.noun} by the champion as of the run, and by its "
+            "shadows. The partitions from the champion's test window on are kept up to date; earlier ones are what it "
+            "learnt from, and are scored only when asked for."
         ),
-        freshness_policy=DAILY,
+        check_specs=checks.specs,
+        freshness_policy=freshness_of(calendar.cadence),
         automation_condition=when_stale(),
         pool="warehouse",
-        **common(use_case, "table", use_case.model.framework),
+        **common(scoring.use_case, "table", scoring.model.framework),
     )
     def predictions(
         context: dg.AssetExecutionContext,
@@ -70,49 +88,58 @@ def predictions_asset(use_case: UseCase) -> dg.AssetsDefinition:
         scratch: dg.ResourceParam[Path],
     ) -> Materialized:
         recording = Recording(context)
-        releases = Registry(registry)
-        release = releases.current(use_case.name)
-        if release is None:
-            raise NotFoundError(
-                f"{use_case.name} has no release to predict with; materialise {champion.to_user_string()} first"
-            )
-        model = framework(release.manifest.framework).model.load(
-            releases.fetch(release, scratch / "releases")
+        scorers = load_scorers(
+            Registry(registry), scoring.owner.name, scoring.model.name, scratch / "releases"
         )
-        made = predict_days(use_case, _dates(recording.days), warehouse, release, model, context.log.info)
-        rows = {day.day.isoformat(): day.rows for day in made}
+        made = predict_partitions(
+            scoring, calendar.cadence, recording.keys, warehouse, scorers, context.log.info
+        )
+        rows = {partition.key: partition.rows for partition in made.champion}
         recording.finish(
             key,
-            {day.day.isoformat(): day.version for day in made},
+            {partition.key: partition.version for partition in made.champion},
             rows=rows,
-            metadata={"release": release.version},
+            metadata={"release": scorers.champion.release.version, "promotion": scorers.champion.promotion},
         )
-        return dg.MaterializeResult(metadata={"rows written": sum(rows.values())})
+        shadows = {stage: sum(p.rows for p in found) for stage, found in made.shadows.items()}
+        return dg.MaterializeResult(
+            metadata={
+                "rows written": sum(rows.values()),
+                **({"rows of shadows": dg.MetadataValue.json(shadows)} if shadows else {}),
+            },
+            check_results=checks.results([_shadows(shadows, made.failed)]),
+        )
 
     return predictions
 
 
-def prediction_events_asset(use_case: UseCase) -> dg.AssetsDefinition:
-    """``<use_case>/prediction_events``: one published event for each prediction."""
-    key = dg.AssetKey([use_case.name, "prediction_events"])
-    upstream = dg.AssetKey([use_case.name, "predictions"])
-    declared = batch_prediction(use_case)
+def prediction_events_asset(scoring: BatchScoring, calendar: Calendar) -> dg.AssetsDefinition:
+    """``<use_case>/<model>/prediction_events``: one published event for each prediction that serves.
+
+    Args:
+        scoring: whose predictions; it declares a topic.
+        calendar: of the partitions.
+    """
+    key, upstream = prediction_key(scoring, "prediction_events"), prediction_key(scoring, "predictions")
+    champion = dg.AssetKey([scoring.owner.name, scoring.model.name, "champion"])
+    declared = scoring.declared
 
     @dg.asset(
         key=key,
         deps=[upstream],
-        partitions_def=DAYS,
+        partitions_def=calendar.partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         code_version=declaration_version(declared),
         metadata={
-            STARTS_WITH: dg.AssetKey([use_case.name, "champion"]).to_user_string(),
-            "topic": declared.topic,
+            STARTS_WITH: champion.to_user_string(),
+            "topic": declared.topic or "",
+            **calendar.metadata,
         },
         description=f"The predictions as CloudEvents on the topic `{declared.topic}`; publishing again adds nothing.",
-        freshness_policy=DAILY,
+        freshness_policy=freshness_of(calendar.cadence),
         automation_condition=when_stale(),
         pool="warehouse",
-        **common(use_case, "cloudevents"),
+        **common(scoring.use_case, "cloudevents"),
     )
     def prediction_events(
         context: dg.AssetExecutionContext,
@@ -120,11 +147,13 @@ def prediction_events_asset(use_case: UseCase) -> dg.AssetsDefinition:
         publisher: dg.ResourceParam[Publisher],
     ) -> Materialized:
         recording = Recording(context)
-        published = publish_days(use_case, _dates(recording.days), warehouse, publisher, context.log.info)
+        published = publish_partitions(
+            scoring, calendar.cadence, recording.keys, warehouse, publisher, context.log.info
+        )
         recording.finish(
             key,
-            {day: recording.derived_version(key, day) for day in recording.days},
-            rows={day.isoformat(): rows for day, rows in published.rows.items()},
+            {partition: recording.derived_version(key, partition) for partition in recording.keys},
+            rows=published.rows,
         )
         told = {"events published": published.new, "published before": published.duplicates}
         return dg.MaterializeResult(metadata={name: n for name, n in told.items() if n is not None})
@@ -132,9 +161,13 @@ def prediction_events_asset(use_case: UseCase) -> dg.AssetsDefinition:
     return prediction_events
 
 
-def _dates(days: Iterable[str]) -> list[date]:
-    return [date.fromisoformat(day) for day in days]
+def _shadows(rows: Mapping[str, int], failed: Mapping[str, str]) -> CheckOutcome:
+    said = [f"{stage}: {why}" for stage, why in failed.items()]
+    scored = ", ".join(f"{stage} {count} rows" for stage, count in rows.items())
+    text = "; ".join(said) or scored or "there are no shadows"
+    return CheckOutcome("shadows", not failed, text, {"rows": dict(rows)}, severity="WARN")
 
 
-def _days_read(ttl: timedelta | None) -> Reads:
-    return "before" if ttl is None else ttl.days + 1
+def _read_of(ttl: timedelta | None) -> Reads:
+    # A day more than the time to live: a view's row may be of the partition in which its time ends.
+    return "before" if ttl is None else ttl.total_seconds() + DAY

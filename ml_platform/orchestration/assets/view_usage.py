@@ -20,7 +20,7 @@ def say_who_uses(definitions: dg.Definitions, use_cases: Sequence[UseCase]) -> d
     """Note on the relation of each view which models read which of its columns."""
     found: dict[dg.AssetKey, dict[str, Sequence[str]]] = defaultdict(dict)
     for use_case in use_cases:
-        for joined in use_case.dataset.views:
+        for joined in use_case.joined_views:
             found[asset_key(joined.view.relation)][use_case.name] = joined.features
 
     def noted(spec: dg.AssetSpec) -> dg.AssetSpec:
@@ -32,7 +32,7 @@ def say_who_uses(definitions: dg.Definitions, use_cases: Sequence[UseCase]) -> d
 
 def column_lineage(dataset: Dataset) -> dg.TableColumnLineage:
     """The column that each feature of a dataset is taken from."""
-    origins = {name: (dataset.events, name) for name in dataset.features}
+    origins = {name: (dataset.events, name) for name in dataset.event_features}
     for joined in dataset.views:
         for name in joined.features:
             origins[f"{joined.view.name}__{name}"] = (joined.view.relation, name)

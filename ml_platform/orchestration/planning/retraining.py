@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import dagster as dg
 from dagster._core.storage.dagster_run import RunsFilter
 
-from ml_platform.monitoring.retraining import Decision, count_new_labels, due
+from ml_platform.monitoring.retraining import Decision, count_new_labels, due, watched_metric
 from ml_platform.orchestration.planning.calendars import Calendars
 from ml_platform.orchestration.planning.ledger import Ledger, Partition
 from ml_platform.orchestration.planning.nodes import nodes_of
@@ -35,12 +35,13 @@ def retraining_due(
         last_automatic: when the last automatic training started, for the cool-down; None when a person asks, who may.
     """
     ledger = Ledger.of(instance)
-    dataset, performance = (dg.AssetKey([use_case.name, name]) for name in ("dataset", "performance"))
+    dataset = dg.AssetKey([use_case.name, "dataset"])
+    performance = dg.AssetKey([use_case.name, use_case.models[0].name, "performance"])
     snapshot, judged = ledger.newest(dataset), ledger.newest(performance)
     if snapshot is None:
         return Decision(False, "there is no snapshot yet: the first is made as soon as its inputs are there")
     as_of = datetime.fromisoformat(str(ledger.metadata(dataset)["as_of"]))
-    metric = ledger.metadata(performance).get(use_case.retraining.metric) if judged else None
+    metric = ledger.metadata(performance).get(watched_metric(use_case)) if judged else None
     return due(
         use_case,
         count_new_labels(use_case, warehouse, as_of),
@@ -68,11 +69,13 @@ def due_datasets(
 
 def retraining_sensor(use_case: UseCase) -> dg.SensorDefinition:
     """Starts a training when one is due, at most one within the cool-down, however much data arrives."""
-    names = ("dataset", "model", "champion")
+    trained = [path for model in use_case.models for path in ([model.name], [model.name, "champion"])]
 
     @dg.sensor(
         name=f"{use_case.name}_retraining",
-        asset_selection=dg.AssetSelection.assets(*[[use_case.name, name] for name in names]),
+        asset_selection=dg.AssetSelection.assets(
+            *[[use_case.name, *path] for path in (["dataset"], *trained)]
+        ),
         minimum_interval_seconds=60,
         description="Trains anew when enough labels were reported or performance fell, with a cool-down.",
         required_resource_keys={"warehouse"},

@@ -5,7 +5,7 @@ import pytest
 from ml_platform.datasets.query import dataset_sql, scoring_sql
 from ml_platform.errors import ConfigurationError
 
-END = datetime(2011, 1, 11, tzinfo=UTC)
+START, END = datetime(2011, 1, 1, tzinfo=UTC), datetime(2011, 1, 11, tzinfo=UTC)
 DAYS = [date(2011, 1, 1) + timedelta(days=n) for n in range(10)]
 
 
@@ -48,23 +48,28 @@ def test_events_lie_within_history_and_before_as_of(warehouse, dataset):
 
 
 def test_scoring_gives_what_training_saw(warehouse, dataset):
-    query = scoring_sql(dataset, warehouse.dialect, DAYS)
+    query = scoring_sql(dataset, warehouse.dialect, [(START, END)])
     scored = warehouse.table(query.sql, query.parameters)
     assert scored == labelled(warehouse, dataset, END).drop_columns(["returned", "returned_available_at"])
 
 
-def test_scoring_takes_only_the_days_asked_for(warehouse, dataset):
-    query = scoring_sql(dataset, warehouse.dialect, [DAYS[7], DAYS[2], DAYS[3], DAYS[2]])
-    assert len(query.parameters) == 4, "days in a row are one range"
-    days = [t.date() for t in warehouse.table(*query).column("occurred_at").to_pylist()]
-    assert days == [DAYS[2]] * 10 + [DAYS[3]] * 10 + [DAYS[7]] * 10
+def test_scoring_takes_only_the_windows_asked_for(warehouse, dataset):
+    day, night = START + timedelta(days=2), START + timedelta(days=7, hours=6)
+    windows = [(day, day + timedelta(days=2)), (night, night + timedelta(hours=1))]
+    times = (
+        warehouse.table(*scoring_sql(dataset, warehouse.dialect, windows)).column("occurred_at").to_pylist()
+    )
+    assert [t.date() for t in times[:20]] == [DAYS[2]] * 10 + [DAYS[3]] * 10
+    assert all(night <= t < night + timedelta(hours=1) for t in times[20:])
 
 
 def test_a_time_without_a_zone_is_refused(warehouse, dataset):
     with pytest.raises(ConfigurationError, match="without a time zone"):
         dataset_sql(dataset, warehouse.dialect, as_of=datetime(2011, 1, 11))  # noqa: DTZ001 (that is the point)
+    with pytest.raises(ConfigurationError, match="without a time zone"):
+        scoring_sql(dataset, warehouse.dialect, [(datetime(2011, 1, 11), END)])  # noqa: DTZ001 (that is the point)
 
 
-def test_no_days_are_refused(warehouse, dataset):
-    with pytest.raises(ConfigurationError, match="no days"):
+def test_no_windows_are_refused(warehouse, dataset):
+    with pytest.raises(ConfigurationError, match="no windows"):
         scoring_sql(dataset, warehouse.dialect, [])

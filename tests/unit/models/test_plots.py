@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from matplotlib.image import imread
+from ml_platform.models.evaluation.plots import draw_all
 
 from ml_platform.models.evaluation.metrics import workload_table
-from ml_platform.models.evaluation.plots import draw_all
 from ml_platform.models.training.data import TestData
 
 

@@ -14,16 +14,17 @@ from ml_platform.models.releases.manifest import (
     Release,
     ReleaseFile,
     ReleaseManifest,
-    ScoreDistribution,
     Window,
     describe_files,
-)
+)from ml_platform.models.tasks.base import Distribution
 
 MODEL = (ReleaseFile(path="model.ubj", sha256="ab" * 32, size=7),)
 
 
-def version(files: tuple[ReleaseFile, ...] = MODEL, use_case: str = "card", **changes: object) -> str:
-    return Release.of(use_case, files, manifest(**changes)).version
+def version(
+    files: tuple[ReleaseFile, ...] = MODEL, use_case: str = "card", model: str = "model", **changes: object
+) -> str:
+    return Release.of(use_case, model, files, manifest(**changes)).version
 
 
 def test_a_version_tells_the_last_day_of_its_data() -> None:
@@ -35,6 +36,7 @@ def test_a_version_tells_the_last_day_of_its_data() -> None:
 @pytest.mark.parametrize(
     "change",
     [
+        {"task": "regression"},
         {"framework": "lightgbm"},
         {"data_version": "d2"},
         {"code_version": "c2"},
@@ -49,6 +51,7 @@ def test_a_version_tells_the_last_day_of_its_data() -> None:
         },
         {"files": (ReleaseFile(path="model.ubj", sha256="ac" * 32, size=7),)},
         {"use_case": "other"},
+        {"model": "other"},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -64,7 +67,7 @@ def test_what_merely_describes_does_not() -> None:
         run_id="run-2",
         owner="team:b",
         description="again",
-        test_scores=ScoreDistribution(edges=(0.5,), shares=(0.5, 0.5)),
+        test_predictions=Distribution(edges=(0.5,), shares=(0.5, 0.5)),
     )
     assert described == version()
 
@@ -82,7 +85,7 @@ def test_the_order_of_parameters_does_not_matter_and_manifests_survive_storage(
 ) -> None:
     backwards = dict(reversed(parameters.items()))
     assert version(parameters=parameters) == version(parameters=backwards)
-    release = Release.of("card", MODEL, manifest(parameters=parameters))
+    release = Release.of("card", "model", MODEL, manifest(parameters=parameters))
     stored = Release.from_json(release.to_json())
     assert stored.to_json() == release.to_json()
     assert stored.is_consistent

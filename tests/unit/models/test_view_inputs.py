@@ -73,7 +73,7 @@ def test_every_column_is_needed_as_it_was(
     assert outcome.blocking
     assert outcome.passed is not bool(said)
     if said:
-        assert f"release {released.version} of churn {said}" in outcome.description
+        assert f"release {released.version} of churn/model {said}" in outcome.description
         assert "release a model that does not need it" in outcome.description
 
 
@@ -87,13 +87,22 @@ def test_a_column_that_the_relation_lost_or_a_key_that_changed(
     assert "reads customers by the key (id), which is (id, mean) now" in judged(b, registry).description
 
 
-def test_only_the_release_that_serves_counts(b: Bench, registry: Registry, tmp_path: Path) -> None:
+def test_only_what_a_stage_names_counts(b: Bench, registry: Registry, tmp_path: Path) -> None:
     release(registry, tmp_path, "churn", {"gone": "int64", "n": "int64"})
     assert not judged(b, registry).passed
     release(registry, tmp_path, "churn", {"n": "int64"})
     assert judged(b, registry).passed
-    registry.rollback("churn", who="on-call", why="alerts doubled")
+    registry.rollback("churn", "model", who="on-call", why="alerts doubled")
     assert not judged(b, registry).passed
+
+
+def test_a_shadow_counts_until_it_is_cleared(b: Bench, registry: Registry, tmp_path: Path) -> None:
+    old = release(registry, tmp_path, "churn", {"gone": "int64", "n": "int64"})
+    release(registry, tmp_path, "churn", {"n": "int64"})
+    registry.assign("churn", "model", "trial", old.version, who="ada", why="a trial")
+    assert "needs customers.gone" in judged(b, registry).description
+    registry.clear("churn", "model", "trial", who="ada", why="done")
+    assert judged(b, registry).passed
 
 
 def test_a_sum_of_integers_is_what_a_snapshot_has_as_a_double(
@@ -111,18 +120,18 @@ def test_a_release_that_does_not_say_is_named_and_one_that_cannot_be_read_is_ref
     old = release(registry, tmp_path, "churn", None)
     outcome = judged(b, registry)
     assert outcome.passed
-    assert f"trained before this was recorded: release {old.version} of churn" in outcome.description
-    path = tmp_path / "registry" / "releases" / "churn" / old.version / "manifest.json"
+    assert f"trained before this was recorded: release {old.version} of churn/model" in outcome.description
+    path = tmp_path / "registry" / "releases" / "churn" / "model" / old.version / "manifest.json"
     path.chmod(0o644)
     path.write_text("{}")
-    assert "what churn's release needs is not known" in judged(b, registry).description
+    assert "what churn's releases need is not known" in judged(b, registry).description
     assert judged(b, registry, "fraud").passed
 
 
 def test_a_manifest_of_before_is_read_and_its_version_stays() -> None:
     files = (ReleaseFile(path="model.ubj", sha256="0" * 64, size=1),)
     needs = (ViewInput(view="customers", entity=("id",), columns={"n": "int64"}),)
-    now = Release.of("churn", files, manifest(views=needs))
+    now = Release.of("churn", "model", files, manifest(views=needs))
     content = json.loads(now.to_json())
     del content["manifest"]["views"]
     before = Release.from_json(json.dumps(content).encode())
