@@ -14,12 +14,12 @@ from ml_platform.models.releases.manifest import (
     Release,
     ReleaseFile,
     ReleaseManifest,
-    ScoreDistribution,
     Window,
     describe_files,
 )
 
 MODEL = (ReleaseFile(path="model.ubj", sha256="ab" * 32, size=7),)
+from ml_platform.models.tasks.base import Distribution
 
 
 def version(files: tuple[ReleaseFile, ...] = MODEL, use_case: str = "card", **changes: object) -> str:
@@ -64,7 +64,7 @@ def test_what_merely_describes_does_not() -> None:
         run_id="run-2",
         owner="team:b",
         description="again",
-        test_scores=ScoreDistribution(edges=(0.5,), shares=(0.5, 0.5)),
+        test_predictions=Distribution(edges=(0.5,), shares=(0.5, 0.5)),
     )
     assert described == version()
 
