@@ -19,6 +19,7 @@ from ml_platform.models.releases.manifest import (
 )from ml_platform.models.tasks.base import Distribution
 
 MODEL = (ReleaseFile(path="model.ubj", sha256="ab" * 32, size=7),)
+from ml_platform.models.tasks.base import Distribution
 
 
 def version(
