@@ -104,7 +104,9 @@ use_case = UseCase(
     ),
     batch_predictions=(
         BatchPrediction(
-            relation="predictions.credit_limit", topic="credit_limit.predictions", columns=("customer_id", "spend_30d")
+            relation="predictions.credit_limit",
+            topic="credit_limit.predictions",
+            columns=("customer_id", "spend_30d"),
         ),
     ),
     feature_views=(expected_spend,),

@@ -60,7 +60,9 @@ use_case = UseCase(
             framework="sklearn",
             train=train,
             parameters={"alpha": 1e-5, "min_df": 3, "words": [1, 2], "characters": [2, 5]},
-            split=Split(train_days=45, min_train_days=14, delay_days=RESOLUTION_DELAY.days, test_days=7, folds=2),
+            split=Split(
+                train_days=45, min_train_days=14, delay_days=RESOLUTION_DELAY.days, test_days=7, folds=2
+            ),
             gate=Gate(
                 limits={"accuracy": 0.7, "macro_f1": 0.6, "recall_fraud": 0.6},
                 segments=tuple(

@@ -59,7 +59,9 @@ def test_heavy_libraries_are_imported_where_they_are_used(name: str) -> None:
     path = ROOT / (name.replace(".", "/") + ".py")
     path = path if path.exists() else ROOT / name.replace(".", "/") / "__init__.py"
     found = HEAVY & set(top_level_imports(ast.parse(path.read_text(encoding="utf-8"))))
-    assert not found, f"{name} imports {sorted(found)} when it is imported; import them in the functions that use them"
+    assert not found, (
+        f"{name} imports {sorted(found)} when it is imported; import them in the functions that use them"
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("__main__")])
