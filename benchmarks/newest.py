@@ -92,11 +92,10 @@ def main() -> None:
         found = {who: asked(path, who) for who in ("ours", "ranked")}
     assert found["ours"]["rows"] == found["ranked"]["rows"] == options.entities
     what = f"Newest rows of {options.entities:,} x {options.days} days"
-    for told, figure, unit in (("", "seconds", "s"), (", peak memory", "peak_mb", "MB")):
+    for told, figure, unit, least in (("", "seconds", "s", 2), (", peak memory", "peak_mb", "MB", 1)):
         ours, ranked = (found[who][figure] for who in ("ours", "ranked"))
-        report(
-            f"{what}{told}", f"{ours:,.1f} {unit}", f"ranked: {ranked:,.1f} {unit}", ranked / ours, least=2
-        )
+        peer = f"ranked: {ranked:,.1f} {unit}"
+        report(f"{what}{told}", f"{ours:,.1f} {unit}", peer, ranked / ours, least=least)
 
 
 if __name__ == "__main__":

@@ -25,9 +25,9 @@ def test_partitions_may_be_hours(warehouse: Warehouse) -> None:
 
     warehouse.replace_partitions("raw.hours", "hour", HOURS, hourly(("a", HOURS[0]), ("b", HOURS[1])), HOURLY)
     tokyo = HOURS[1].astimezone(timezone(timedelta(hours=9)))
-    assert warehouse.replace_partitions("raw.hours", "hour", [tokyo], hourly(("c", tokyo)), HOURLY) == 1
+    assert warehouse.replace_partitions("raw.hours", "hour", [tokyo], hourly(("c", HOURS[1])), HOURLY) == 1
     assert rows() == [("a", HOURS[0]), ("c", HOURS[1])]
-    versions = warehouse.partition_versions("raw.hours", "hour", HOURS)
+    versions = warehouse.partition_versions("raw.hours", "hour", [HOURS[0], tokyo, HOURS[2]])
     assert [versions[hour][1] for hour in HOURS] == [1, 1, 0]
     for stray in (HOURS[1] + timedelta(microseconds=1), None):
         with pytest.raises(DataError, match=r"raw\.hours"):
