@@ -17,9 +17,9 @@ from ml_platform.models.releases.manifest import (
     Window,
     describe_files,
 )
+from ml_platform.models.tasks.base import Distribution
 
 MODEL = (ReleaseFile(path="model.ubj", sha256="ab" * 32, size=7),)
-from ml_platform.models.tasks.base import Distribution
 
 
 def version(files: tuple[ReleaseFile, ...] = MODEL, use_case: str = "card", **changes: object) -> str:

@@ -2,7 +2,6 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pytest
 from samples import shop
@@ -11,6 +10,7 @@ from samples.candidates import manifest
 from ml_platform.errors import ConfigurationError, DataError, SchemaMismatchError
 from ml_platform.models.frameworks.xgboost import XGBoostModel
 from ml_platform.models.releases.manifest import Feature, Release, ReleaseFile
+from ml_platform.models.tasks.base import task
 from ml_platform.predictions.batch import predict_days
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
@@ -18,20 +18,25 @@ NAMES = ("amount", "items", "at_night")
 COLUMNS = ["order_id", "occurred_at", "buyer_id", "amount", "score", "release", "day"]
 
 
+def scores(values: np.ndarray) -> pa.Table:
+    """Predictions of the binary task."""
+    return task("binary").predictions(values, ())
+
+
 class ByAmount:
     """A model that needs no training."""
 
-    def predict(self, features: pa.Table) -> npt.NDArray[np.float64]:
+    def predict(self, features: pa.Table) -> pa.Table:
         night = features.column("at_night").to_numpy().astype(np.float64)
-        return np.clip(features.column("amount").to_numpy() / 1000 + 0.001 * night, 0, 1)
+        return scores(np.clip(features.column("amount").to_numpy() / 1000 + 0.001 * night, 0, 1))
 
 
 class Broken:
     """A model that fails on the last rows, when others have been scored already."""
 
-    def predict(self, features: pa.Table) -> npt.NDArray[np.float64]:
+    def predict(self, features: pa.Table) -> pa.Table:
         last = np.array([i == "o399" for i in features.column("order_id").to_pylist()])
-        return np.where(last, np.nan, 0.5)
+        return scores(np.where(last, np.nan, 0.5))
 
 
 def release(seed: str = "ab", names: tuple[str, ...] = NAMES) -> Release:
@@ -124,13 +129,12 @@ def test_a_release_that_needs_a_feature_no_longer_declared_is_refused(warehouse:
 
 
 def test_a_column_that_the_events_lack_and_a_missing_declaration_are_told(warehouse: DuckDBWarehouse) -> None:
-    declared = shop.use_case().batch_prediction
-    assert declared
-    wrong = shop.use_case(batch_prediction=declared.model_copy(update={"columns": ("colour",)}))
+    (declared,) = shop.use_case().batch_predictions
+    wrong = shop.use_case(batch_predictions=(declared.model_copy(update={"columns": ("colour",)}),))
     with pytest.raises(SchemaMismatchError, match="colour"):
         predict_days(wrong, shop.days(1), warehouse, release(), ByAmount())
     with pytest.raises(ConfigurationError, match="batch_prediction"):
-        predict_days(shop.use_case(batch_prediction=None), shop.days(1), warehouse, release(), ByAmount())
+        predict_days(shop.use_case(batch_predictions=()), shop.days(1), warehouse, release(), ByAmount())
 
 
 def test_a_real_model_scores_as_it_does_in_memory(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
@@ -146,4 +150,6 @@ def test_a_real_model_scores_as_it_does_in_memory(warehouse: DuckDBWarehouse, tm
     XGBoostModel(booster).save(tmp_path / "model")
     model = XGBoostModel.load(tmp_path / "model")
     predict_days(shop.use_case(), shop.days(10), warehouse, release(), model)
-    np.testing.assert_array_equal(predicted(warehouse).column("score").to_numpy(), model.predict(table))
+    np.testing.assert_array_equal(
+        predicted(warehouse).column("score").to_numpy(), model.predict(table)["score"].to_numpy()
+    )

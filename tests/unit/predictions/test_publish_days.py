@@ -78,4 +78,4 @@ def test_what_is_not_there_is_told(tmp_path: Path, log: LocalEventLog) -> None:
     with pytest.raises(NotFoundError, match=r"predictions\.returns"):
         publish_days(shop.use_case(), shop.days(1), empty, log)
     with pytest.raises(ConfigurationError, match="batch_prediction"):
-        publish_days(shop.use_case(batch_prediction=None), shop.days(1), empty, log)
+        publish_days(shop.use_case(batch_predictions=()), shop.days(1), empty, log)
