@@ -112,14 +112,19 @@ def test_without_mature_rows_no_label_is_complete(kind):
         ("binary", [0] * 200, {}, "none of .* is positive"),
         ("binary", [1] * 200, {"share": (0.0, 0.5)}, "share of positives is 100"),
         ("multiclass", ["loans"] * 200, {}, "fewer than two classes"),
-        ("multiclass", ["loans", "weather"] * 100, {}, r"100 labels are none of the declared classes: \['weather'\]"),
+        (
+            "multiclass",
+            ["loans", "weather"] * 100,
+            {},
+            r"100 labels are none of the declared classes: \['weather'\]",
+        ),
         ("multiclass", ["loans", *["other"] * 199], {"share": (0.05, 0.9)}, "loans 0.50%"),
         ("regression", [7.0] * 200, {}, "all 200 labels are 7"),
         ("regression", [1.0, float("inf")] * 100, {}, "100 labels are not finite"),
         ("regression", [float(n) for n in range(200)], {"range": (0, 150)}, "49 labels are not within"),
         ("regression", [None] * 200, {}, "no row has a label"),
     ],
-)  # fmt: skip
+)
 def test_labels_that_cannot_be_are_named(kind, values, label, said):
     types = {"binary": pa.int64(), "multiclass": pa.string(), "regression": pa.float64()}
     outcome = judged(kind, snapshot(kind, label=pa.array(values, types[kind])), **label)

@@ -78,7 +78,7 @@ def test_only_labels_reported_by_then_count(warehouse: DuckDBWarehouse) -> None:
     )  # late ones
     later = judged(warehouse, as_of=END + timedelta(days=30))
     before = judged(warehouse)
-    assert before.counts["positives"] <= later.counts["positives"]
+    assert before.days[0].counts["positives"] <= later.days[0].counts["positives"]
     warehouse.execute("DELETE FROM shop.returns WHERE reported_at < $end", {"end": END})
     found = judged(warehouse)
     assert found.counts == {"positives": 0}
