@@ -29,11 +29,12 @@ def platform() -> "Platform":
         from ml_platform.orchestration.assets.online import online_definitions
         from ml_platform.orchestration.assets.raw import raw_asset
         from ml_platform.orchestration.assets.view_usage import say_who_uses
+        from ml_platform.orchestration.dbt.calendars import relation_calendars
         from sensors import sensors_for
 
         graph = dg.Definitions.merge(
             dg.ComponentTree.for_project(root).build_defs(),
-            online_definitions(composed.use_cases, settings.online_place),
+            online_definitions(composed.use_cases, settings.online_place, relation_calendars(root)),
             dg.Definitions(
                 assets=[raw_asset(source, sources) for source in sources],
                 resources=resources_for(settings),

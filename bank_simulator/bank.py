@@ -22,7 +22,8 @@ __all__ = ["Bank"]
 class Bank(BaseModel):
     """A simulated bank. What it says of a day follows from these fields and the day alone.
 
-    Two banks that differ only in `opened` have the same payments on the days that both are open.
+    Two banks that differ only in `opened` have the same payments on the days that both are open, and so do two
+    that differ only in `drift_from`, which also have the same messages before the earlier drift.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,8 +34,11 @@ class Bank(BaseModel):
     terminals: int = Field(default=5000, ge=1, le=2_000_000, description="Terminals at any time.")
     seed: int = Field(default=0, ge=0, lt=2**32, description="Another seed is another bank.")
     opened: date = Field(ge=FIRST_DAY, description="First day (UTC) that the bank has data of.")
-    version: Literal[1] = Field(
-        default=1, description="Version of the simulation; changes when its numbers do."
+    drift_from: date | None = Field(
+        default=None, description="First day (UTC) on which customers write of new things, in new words."
+    )
+    version: Literal[1, 2] = Field(
+        default=2, description="Version of the simulation; rises when its numbers or its sources change."
     )
 
     def payments(self, day: date) -> pa.Table:
@@ -110,6 +114,10 @@ class Bank(BaseModel):
         """
         self.require_open(day)
         return _frauds(self, day)
+
+    def drifted(self, day: date) -> bool:
+        """Say whether the drift has begun by the day."""
+        return self.drift_from is not None and day >= self.drift_from
 
     def require_open(self, day: date) -> None:
         """Refuses a day before the bank opened.

@@ -4,7 +4,7 @@
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bank_simulator.bank import Bank
+from bank_simulator.sources import PAYMENTS, Source, sources_of
 from ml_platform.errors import ConfigurationError
 
 __all__ = ["FILE", "MEMORY", "Memory", "WrittenDays", "recall", "simulated_days", "write_days"]
@@ -42,14 +43,12 @@ class WrittenDays:
     Attributes:
         written: Days of which at least one file was written.
         unchanged: Days that were there already, with the same content; their files were not touched.
-        payments: Payments on the written days.
-        fraud_reports: Fraud reports on the written days.
+        rows: How many rows each source has on the written days, by its name.
     """
 
     written: tuple[date, ...]
     unchanged: tuple[date, ...]
-    payments: int
-    fraud_reports: int
+    rows: Mapping[str, int]
 
 
 def write_days(
@@ -66,36 +65,33 @@ def write_days(
         progress: Called with one line for each day.
 
     Raises:
-        ConfigurationError: The folder belongs to another bank or holds payments that no simulator wrote, or a
+        ConfigurationError: The folder belongs to another bank or holds payments or messages that no simulator
+            wrote, or a
             day lies before the bank opened.
     """
     if days:
         bank.require_open(min(days))
     _claim(bank, days, landing)
     written, unchanged = [], []
-    payments = reports = 0
+    sources = sources_of(bank)
+    rows = {source.name: 0 for source in sources}
     for number, day in enumerate(days, start=1):
-        tables = {
-            "customers": bank.customers_news(day),
-            "terminals": bank.terminals_news(day),
-            "fraud_reports": bank.fraud_reports(day),
-            "payments": bank.payments(day),
-        }
-        changed = [_write(table, landing / source / day.isoformat()) for source, table in tables.items()]
+        tables = {source: source.rows(bank, day) for source in sources}
+        changed = [_write(table, source, day, landing) for source, table in tables.items()]
         if any(changed):
             written.append(day)
-            payments += tables["payments"].num_rows
-            reports += tables["fraud_reports"].num_rows
+            for source, table in tables.items():
+                rows[source.name] += table.num_rows
         else:
             unchanged.append(day)
-        progress(f"{day}, day {number} of {len(days)}: {tables['payments'].num_rows:,} payments")
-    return WrittenDays(tuple(written), tuple(unchanged), payments, reports)
+        progress(f"{day}, day {number} of {len(days)}: {tables[PAYMENTS].num_rows:,} payments")
+    return WrittenDays(tuple(written), tuple(unchanged), rows)
 
 
 def simulated_days(landing: Path) -> list[date]:
     """The days whose payments the simulator has written, in order."""
     return sorted(
-        date.fromisoformat(path.parent.name) for path in landing.glob(f"payments/????-??-??/{FILE}")
+        date.fromisoformat(path.parent.name) for path in landing.glob(f"{PAYMENTS.name}/????-??-??/{FILE}")
     )
 
 
@@ -130,11 +126,10 @@ def _claim(bank: Bank, days: Sequence[date], landing: Path) -> None:
             "it, or simulate into another folder with --landing"
         )
     # In a folder of its own the bank minds only the days that it is about to write.
-    patterns = ["payments/*/*"] if memory is None else [f"payments/{day}/*" for day in days]
-    foreign = (path for pattern in patterns for path in landing.glob(pattern) if _is_foreign(path))
-    if path := next(foreign, None):
+    folders = ["*"] if memory is None else [day.isoformat() for day in days]
+    for path in (path for source in sources_of(bank) for path in _foreign(source, folders, landing)):
         raise ConfigurationError(
-            f"{path} was not written by the simulator, and simulated payments would be mixed with it; "
+            f"{path} was not written by the simulator, and simulated rows would be mixed with it; "
             "simulate into another folder with --landing, or move it away"
         )
     through = max([*days, *([memory.through] if memory else [])], default=bank.opened)
@@ -146,19 +141,24 @@ def _claim(bank: Bank, days: Sequence[date], landing: Path) -> None:
             )
 
 
-def _is_foreign(path: Path) -> bool:
-    return path.name != FILE and not path.name.startswith((".", "_"))
+def _foreign(source: Source, folders: Sequence[str], landing: Path) -> Iterator[Path]:
+    """Files of an exclusive source that the simulator has not written, in days' folders of these names."""
+    if source.exclusive:
+        for folder in folders:
+            for path in landing.glob(f"{source.name}/{folder}/*"):
+                if path.name != FILE and not path.name.startswith((".", "_")):
+                    yield path
 
 
-def _write(table: pa.Table, folder: Path) -> bool:
-    """Writes a table to a day's folder; False when that would change nothing."""
-    path = folder / FILE
+def _write(table: pa.Table, source: Source, day: date, landing: Path) -> bool:
+    """Writes a source's table to the day's folder; False when that would change nothing."""
+    path = landing / source.name / day.isoformat() / FILE
     if path.exists():
         if _holds(path, table):
             return False
-    elif not table.num_rows and folder.parent.name != "payments":
+    elif not table.num_rows and source is not PAYMENTS:
         return False
-    folder.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with _at_once(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
     return True

@@ -12,11 +12,10 @@ from bank_simulator.fraud import NEVER, Scheme, compromised_cards, compromised_t
 from bank_simulator.geography import geography
 from bank_simulator.population import Customers, customers_on, terminals_on
 from bank_simulator.randomness import Purpose, day_number, generator
-from bank_simulator.rhythm import MILLISECONDS_A_DAY, is_weekend, times_of_day, weekday_factor
+from bank_simulator.rhythm import MILLISECONDS_A_DAY, is_weekend, times_of_day, timestamps, weekday_factor
 
-__all__ = ["TIMESTAMP", "DayOfPayments", "simulate_day"]
+__all__ = ["DayOfPayments", "simulate_day"]
 
-TIMESTAMP = pa.timestamp("us", tz="UTC")
 IDS_A_DAY = 10_000_000
 """Room for the payments of the largest bank; with it, ids have at most twelve digits until 2243."""
 
@@ -119,7 +118,7 @@ def _tables(draft: _Draft, people: Customers, seed: int, terminals: int, number:
     payments = pa.table(
         {
             "payment_id": pa.array(number * IDS_A_DAY + np.arange(len(order))).cast(pa.string()),
-            "occurred_at": _timestamps(time),
+            "occurred_at": timestamps(time),
             "customer_id": people.ids.take(pa.array(draft.customer[order])),
             "terminal_id": terminals_on(seed, terminals, number).ids.take(pa.array(draft.site[order])),
             "amount": np.maximum(np.round(draft.amount[order], 2), 0.01),
@@ -133,11 +132,7 @@ def _tables(draft: _Draft, people: Customers, seed: int, terminals: int, number:
         {
             "payment_id": payments["payment_id"].combine_chunks().take(pa.array(fraudulent)),
             "scheme": names.take(pa.array(scheme[fraudulent])),
-            "reported_at": pc.if_else(delays == NEVER, None, _timestamps(time[fraudulent] + delays)),
+            "reported_at": pc.if_else(delays == NEVER, None, timestamps(time[fraudulent] + delays)),
         }
     )
     return DayOfPayments(payments, frauds)
-
-
-def _timestamps(milliseconds: NDArray[np.int64]) -> pa.TimestampArray:
-    return pa.array(milliseconds * 1000).cast(pa.timestamp("us")).cast(TIMESTAMP)

@@ -28,6 +28,10 @@ class Purpose(IntEnum):
     COMPROMISED_CARDS = 8
     FRAUDS = 9
     REPORTS = 10
+    CUSTOMER_VOICES = 11
+    MESSAGES = 12
+    MESSAGE_TEXTS = 13
+    RESOLUTIONS = 14
 
 
 def generator(seed: int, purpose: Purpose, key: int = 0) -> np.random.Generator:

@@ -1,11 +1,14 @@
-"""When people pay: the rhythm of the week and of the day. The bank's local time is UTC."""
+"""When people pay and write: the rhythm of the week and of the day. The bank's local time is UTC."""
 
 from datetime import date
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["MILLISECONDS_A_DAY", "is_weekend", "times_of_day", "weekday_factor"]
+__all__ = ["MILLISECONDS_A_DAY", "TIMESTAMP", "is_weekend", "times_of_day", "timestamps", "weekday_factor"]
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 MILLISECONDS_A_DAY = 86_400_000
 WEEKDAY_FACTORS = (0.92, 0.92, 0.96, 1.0, 1.15, 1.2, 0.85)
@@ -26,15 +29,20 @@ def weekday_factor(day: date) -> float:
 
 
 def times_of_day(rng: np.random.Generator, day: date, later_hours: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Draws a time of day for each payment, in milliseconds since midnight UTC, int64.
+    """Draws a time of day for each payment or message, in milliseconds since midnight UTC, int64.
 
     Args:
         rng: Source of randomness.
         day: Decides between the weekday's and the weekend's rhythm.
-        later_hours: How much later than others each payer is about, in hours.
+        later_hours: How much later than others each person is about, in hours.
     """
     share, mean, spread = (WEEKEND_HOURS if is_weekend(day) else WEEKDAY_HOURS).T
     n = len(later_hours)
     peak = np.searchsorted(np.cumsum(share)[:-1], rng.random(n), side="right")
     hours = mean[peak] + spread[peak] * rng.standard_normal(n) + later_hours
     return np.asarray(hours * 3_600_000, dtype=np.int64) % MILLISECONDS_A_DAY
+
+
+def timestamps(milliseconds: NDArray[np.int64]) -> pa.TimestampArray:
+    """Milliseconds since 1970-01-01 UTC as timestamps[us, UTC]."""
+    return pa.array(milliseconds * 1000).cast(pa.timestamp("us")).cast(TIMESTAMP)

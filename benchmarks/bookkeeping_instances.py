@@ -32,7 +32,6 @@ from benchmarks.bookkeeping_library import (
     facts_of,
     metadata_of,
     open_instance,
-    prepare_home,
     when_missing,
     when_stale,
 )
@@ -92,7 +91,11 @@ def use_case_assets(name: str) -> list[dg.AssetsDefinition]:
             key=key,
             deps=[*reads],
             code_version="1",
-            metadata={READS: rules, **(metadata or {}), **(calendar.metadata if "partitions_def" in more else {})},
+            metadata={
+                READS: rules,
+                **(metadata or {}),
+                **(calendar.metadata if "partitions_def" in more else {}),
+            },
             automation_condition=condition,
             check_specs=[dg.AssetCheckSpec("sane", asset=key, blocking=True)],
             **more,
@@ -102,7 +105,11 @@ def use_case_assets(name: str) -> list[dg.AssetsDefinition]:
 
         return compute
 
-    predictions_read: dict[dg.AssetKey, float | str] = {features: 0, daily: 37 * DAY, keys["champion"]: "order"}
+    predictions_read: dict[dg.AssetKey, float | str] = {
+        features: 0,
+        daily: 37 * DAY,
+        keys["champion"]: "order",
+    }
     return [
         asset(raw, {}, None, {OUTSIDE: "files"}, **partitioned),
         models,

@@ -125,4 +125,4 @@ def update_of(definitions: dg.Definitions, instance: dg.DagsterInstance, days: S
     Ledger.forget()  # the command is a process of its own
     updater = Updater(definitions, instance, externals_of(definitions))
     calendars = {node.calendar for node in updater.nodes.values() if node.calendar is not None}
-    return len(updater.update({calendar: days for calendar in calendars}).run_ids)
+    return len(updater.update(dict.fromkeys(calendars, days)).run_ids)

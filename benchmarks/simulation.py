@@ -32,7 +32,8 @@ def main() -> None:
             started = time.perf_counter()
             first = write_days(bank, days[:2], Path(folder))
             after_two_days = peak_mb()
-            payments = first.payments + write_days(bank, days[2:], Path(folder)).payments
+            later = write_days(bank, days[2:], Path(folder))
+            payments = first.rows["payments"] + later.rows["payments"]
             seconds = time.perf_counter() - started
         print(
             f"simulation, {name}: {payments:,} in {seconds:.1f} s, {payments / seconds:,.0f} a second; "

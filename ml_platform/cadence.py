@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from ml_platform.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Cadence", "PartitionValue"]
 
@@ -72,8 +74,10 @@ class Cadence(StrEnum):
         return "YYYY-MM-DDThh" if self is Cadence.HOURLY else "YYYY-MM-DD"
 
     @property
-    def arrow_type(self) -> pa.DataType:
+    def arrow_type(self) -> "pa.DataType":
         """Type of the partition column: ``timestamp[us, tz=UTC]`` for hours, ``date32`` for days and weeks."""
+        import pyarrow as pa  # declarations are read by services that have no need of it
+
         return pa.timestamp("us", tz="UTC") if self is Cadence.HOURLY else pa.date32()
 
     @property

@@ -48,7 +48,8 @@ class Settings(BaseSettings):
     )
     dagster_ui_url: str = Field(default="http://127.0.0.1:3000", description="Where links in alerts lead.")
     compute: Literal["in_process", "subprocess"] = Field(
-        default="in_process", description="Where models are trained: in the process that asks, or in one of their own."
+        default="in_process",
+        description="Where models are trained: in the process that asks, or in one of their own.",
     )
     online_store: Literal["sqlite", "cassandra"] = Field(
         default="sqlite", description="Which online store feature views are synced to."

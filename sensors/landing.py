@@ -78,7 +78,9 @@ def landing_sensor(platform: Platform) -> dg.SensorDefinition:
             return dg.SensorResult(
                 skip_reason=reason if waiting else "everything that landed is loaded", cursor=cursor
             )
-        context.log.info("%d partitions are new, %d runs load what is new or changed", len(added), len(requests))
+        context.log.info(
+            "%d partitions are new, %d runs load what is new or changed", len(added), len(requests)
+        )
         return dg.SensorResult(run_requests=requests, cursor=cursor)
 
     return landing

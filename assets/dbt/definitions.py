@@ -18,5 +18,6 @@ def defs() -> dg.Definitions:
 
     project = ROOT / "dbt_project"
     return dg.Definitions(
-        assets=dbt_models(project, relation_calendars(ROOT), Settings()), resources={"dbt": dbt_resource(project)}
+        assets=dbt_models(project, relation_calendars(ROOT), Settings()),
+        resources={"dbt": dbt_resource(project)},
     )

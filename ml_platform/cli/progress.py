@@ -1,4 +1,4 @@
-"""Shows, on a terminal, what an update is doing."""
+"""Shows, on a console, what an update is doing."""
 
 import logging
 from types import TracebackType
@@ -13,7 +13,7 @@ __all__ = ["RunProgress"]
 
 
 class RunProgress:
-    """A line for each finished step and a spinner for the one that runs; without a terminal, the lines alone.
+    """A line for each finished step and a spinner for the one that runs; where nobody watches, the lines alone.
 
     What the library warns of (a lock that is waited for) is shown as it happens.
     """

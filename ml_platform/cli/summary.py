@@ -159,7 +159,9 @@ def _predictions(
 def _online(view: FeatureView, updater: Updater, report: Report) -> Iterator[RenderableType]:
     facts, now = _facts(updater, report, "online", view.name)
     if facts and now:
-        counts = [f"{facts[f'rows {what}']:,} {what}" for what in ("added", "changed", "deleted", "unchanged")]
+        counts = [
+            f"{facts[f'rows {what}']:,} {what}" for what in ("added", "changed", "deleted", "unchanged")
+        ]
         yield f"online      {view.name}: {', '.join(counts)}"
     elif facts:
         yield f"online      {view.name}: {facts['rows']:,} rows, nothing synced"
@@ -168,13 +170,20 @@ def _online(view: FeatureView, updater: Updater, report: Report) -> Iterator[Ren
 def _metrics(found: Mapping[str, Any], model: Model) -> Iterator[RenderableType]:
     """The metrics that the gate and the use case name, and the first few of the task's."""
     metrics, baselines, spread = found["metrics"], found["baselines"], found["spread over folds"]
-    wanted = dict.fromkeys([*model.gate.limits, *(metric.name for metric in model.metrics), *list(metrics)[:5]])
+    wanted = dict.fromkeys(
+        [*model.gate.limits, *(metric.name for metric in model.metrics), *list(metrics)[:5]]
+    )
     shown = [name for name in metrics if name in wanted][:_MOST_METRICS]
     table = Table("", "model", "± folds", *baselines, box=None, padding=(0, 2), pad_edge=False)
     for name in shown:
-        cells = [f"{figures[name]:.3f}" if figures.get(name) is not None else "" for figures in baselines.values()]
+        cells = [
+            f"{figures[name]:.3f}" if figures.get(name) is not None else "" for figures in baselines.values()
+        ]
         table.add_row(
-            f"  {name}", f"{metrics[name]:.3f}", f"{spread[name]['std']:.3f}" if name in spread else "", *cells
+            f"  {name}",
+            f"{metrics[name]:.3f}",
+            f"{spread[name]['std']:.3f}" if name in spread else "",
+            *cells,
         )
     yield table
     if len(metrics) > len(shown):

@@ -15,6 +15,7 @@ from ml_platform.models.tasks.base import Task
 from ml_platform.models.tasks.checking import suggested_task
 from ml_platform.use_case import Dataset
 from ml_platform.warehouse.base import Warehouse
+from ml_platform.warehouse.duckdb_dialect import DuckDBDialect
 
 __all__ = ["CHECKS", "dataset_checks", "duplicates_check", "labels_check", "schema_check"]
 
@@ -28,6 +29,7 @@ CHECKS: Mapping[str, str] = {
 """Name of each check to what it looks at. All are blocking."""
 
 SHOWN = 5
+_SQL = DuckDBDialect()
 
 
 def dataset_checks(
@@ -111,7 +113,7 @@ def duplicates_check(snapshot: Snapshot, dataset: Dataset) -> CheckOutcome:
     rows = _query(
         snapshot,
         [dataset.id],
-        f'SELECT CAST("{dataset.id}" AS VARCHAR) AS id, count(*) AS n FROM snapshot '
+        f"SELECT CAST({_SQL.quoted(dataset.id)} AS VARCHAR) AS id, count(*) AS n FROM snapshot "
         f"GROUP BY ALL HAVING n > 1 ORDER BY n DESC, id",
     )
     extra = sum(row["n"] - 1 for row in rows)

@@ -22,6 +22,7 @@ __all__ = [
     "scoring_sql",
 ]
 
+
 def event_columns(dataset: Dataset) -> tuple[str, ...]:
     """Columns that a dataset takes from its events: id, time, keys, features; each once, in this order."""
     return tuple(dict.fromkeys((dataset.id, dataset.occurred_at, *dataset.keys, *dataset.event_features)))

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pyarrow as pa
 from pydantic import Field, model_validator
 
 from ml_platform.cadence import Cadence
@@ -14,14 +13,8 @@ __all__ = ["Kind", "RawColumn", "RawSource"]
 
 Kind = Literal["identifier", "timestamp", "number", "text", "boolean", "date"]
 
-ARROW_TYPES: dict[Kind, pa.DataType] = {
-    "identifier": pa.string(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "number": pa.float64(),
-    "text": pa.string(),
-    "boolean": pa.bool_(),
-    "date": pa.date32(),
-}
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 TAKEN = ("partition", "file", "row_number")
@@ -50,9 +43,19 @@ class RawColumn(Declaration):
     description: str = ""
 
     @property
-    def arrow_type(self) -> pa.DataType:
+    def arrow_type(self) -> "pa.DataType":
         """What the column is stored as."""
-        return ARROW_TYPES[self.kind]
+        import pyarrow as pa  # declarations are read by services that have no need of it
+
+        kinds: dict[Kind, pa.DataType] = {
+            "identifier": pa.string(),
+            "timestamp": pa.timestamp("us", tz="UTC"),
+            "number": pa.float64(),
+            "text": pa.string(),
+            "boolean": pa.bool_(),
+            "date": pa.date32(),
+        }
+        return kinds[self.kind]
 
     @property
     def noun(self) -> str:
@@ -122,8 +125,10 @@ class RawSource(Declaration):
         return f"raw.{self.name}"
 
     @property
-    def schema(self) -> pa.Schema:
+    def schema(self) -> "pa.Schema":
         """Schema of the table: the declared columns, then the partition column (``hour``, ``day`` or ``week``)."""
+        import pyarrow as pa
+
         fields = [pa.field(name, column.arrow_type) for name, column in self.columns.items()]
         return pa.schema([*fields, pa.field(self.cadence.column, self.cadence.arrow_type)])
 

@@ -30,6 +30,7 @@ class DayPerformance:
     day: date
     rows: int
     metrics: Mapping[str, float]
+    counts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def performance(
     figures = _figures(served, warehouse, label, fair, as_of)
     whole = figures.pop(None, Figures(0, {}))
     days = [
-        DayPerformance(_EPOCH + timedelta(days=scope), found.rows, found.metrics)
+        DayPerformance(_EPOCH + timedelta(days=scope), found.rows, found.metrics, found.counts)
         for scope, found in figures.items()
         if scope is not None
     ]

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import IO
 
@@ -90,7 +90,8 @@ def predict_partitions(
     if not keys:
         return Predicted([], failed=failed)
     wanted = sorted(set(keys), key=cadence.start)
-    query = scoring_sql(scoring.dataset, warehouse.dialect, windows_of(cadence, wanted))
+    windows = windows_of(cadence, wanted, instant=scoring.declared.instant)
+    query = scoring_sql(scoring.dataset, warehouse.dialect, windows)
     with ExitStack() as files:
         shadows = [_Shadow(s, files.enter_context(tempfile.TemporaryFile())) for s in scorers.shadows]
         with warehouse.read(query.sql, query.parameters) as reader:
@@ -110,8 +111,13 @@ def predict_partitions(
     return Predicted(made, written, failed)
 
 
-def windows_of(cadence: Cadence, keys: Sequence[str]) -> list[tuple[datetime, datetime]]:
-    """The spans of time *[start, end)* that partitions cover, neighbours joined, in order."""
+def windows_of(
+    cadence: Cadence, keys: Sequence[str], *, instant: bool = False
+) -> list[tuple[datetime, datetime]]:
+    """The spans of time *[start, end)* that partitions cover, neighbours joined, in order; or their first instants."""
+    if instant:
+        starts = sorted(cadence.start(key) for key in set(keys))
+        return [(start, start + timedelta(microseconds=1)) for start in starts]
     found: list[tuple[datetime, datetime]] = []
     for key in sorted(set(keys), key=cadence.start):
         start, end = cadence.start(key), cadence.end(key)

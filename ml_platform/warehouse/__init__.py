@@ -1,1 +1,4 @@
-"""The warehouse port: one contract, DuckDB locally and BigQuery in production."""
+"""The warehouse: one contract (``base``), its SQL (``dialect``), data versions (``content_hash``); a file a backend.
+
+Others use :class:`~ml_platform.warehouse.base.Warehouse` and its ``dialect``.
+"""

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
@@ -187,7 +187,7 @@ class Warehouse(ABC):
         """
         if not values:
             return {}
-        sql, kind = self.dialect, partition_kind(values)
+        sql, (kind, wanted) = self.dialect, partition_list(values)
         columns = self.columns(relation)
         if not columns:
             raise NotFoundError(f"there is no relation {relation}; materialise what makes it")
@@ -201,7 +201,7 @@ class Warehouse(ABC):
         source = f"(SELECT * FROM {sql.quoted(relation)} WHERE {' AND '.join(conditions)})"
         rows = self.table(
             content_version_sql(sql, columns, source, group_by=column),
-            {"first": min(values), "last": max(values), "partitions": list(values), **parameters},
+            {"first": min(wanted), "last": max(wanted), "partitions": wanted, **parameters},
         )
         found = {
             row[column]: (
@@ -214,20 +214,20 @@ class Warehouse(ABC):
         return {value: found.get(value, nothing) for value in values}
 
 
-def partition_kind(values: Sequence[PartitionValue]) -> pa.DataType:
-    """Arrow type of partition values: ``date32`` for dates and for none, ``timestamp[us, tz=UTC]`` for datetimes.
+def partition_list(values: Sequence[PartitionValue]) -> tuple[pa.DataType, list[PartitionValue]]:
+    """Arrow type of partition values, ``date32`` or ``timestamp[us, tz=UTC]`` (of none: the former), and they in UTC.
 
     Raises:
         ConfigurationError: dates and datetimes are mixed, or a datetime has no zone.
     """
     times = [value for value in values if isinstance(value, datetime)]
     if not times:
-        return pa.date32()
+        return pa.date32(), list(values)
     if len(times) < len(values) or any(value.tzinfo is None for value in times):
         raise ConfigurationError(
             f"partitions are dates, or datetimes with a time zone, not {sorted(map(str, values))}; see Cadence"
         )
-    return pa.timestamp("us", tz="UTC")
+    return pa.timestamp("us", tz="UTC"), [value.astimezone(UTC) for value in times]
 
 
 def matching_rows(dialect: SqlDialect, where: Parameters | None) -> tuple[list[str], dict[str, Any]]:

@@ -72,7 +72,7 @@ class BigQueryDialect(SqlDialect):
     def float_text(self, number: str) -> str:
         """The shortest of 15, 16 or 17 digits that reads back; below the normal numbers, of any number of digits.
 
-        BigQuery's own text has 15 or 17. Of some powers of two below 1 (2^-44 is one) the shortest text is not
+        BigQuery's own text has 15 or 17. Of 24 powers of two below 1 (2^-24 is the largest) the shortest text is not
         the nearest of its length; those get one digit more than the rule of a data version says.
         """
         number = f"CAST({number} AS FLOAT64)"

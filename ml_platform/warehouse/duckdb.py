@@ -21,7 +21,7 @@ from ml_platform.warehouse.base import (
     Parameters,
     Warehouse,
     matching_rows,
-    partition_kind,
+    partition_list,
 )
 from ml_platform.warehouse.duckdb_connection import open_database
 from ml_platform.warehouse.duckdb_dialect import DuckDBDialect
@@ -124,7 +124,7 @@ class DuckDBWarehouse(Warehouse):
         where: Parameters | None = None,
     ) -> int:
         """Replace some partitions by ``batches``, in one transaction; see the contract."""
-        kind = partition_kind(values)
+        kind, wanted = partition_list(values)
         _require_columns(relation, schema, [column, *(where or ())])
         if values and schema.field(column).type != kind:
             raise ConfigurationError(
@@ -133,7 +133,7 @@ class DuckDBWarehouse(Warehouse):
         matching, parameters = matching_rows(_SQL, where)
         table, names = _SQL.quoted(relation), _SQL.listed(schema.names)
         rows_of_them = " AND ".join([_SQL.is_in(_SQL.quoted(column), "partitions", kind), *matching])
-        parameters["partitions"] = list(values)
+        parameters["partitions"] = wanted
         with self._transaction() as connection:
             _create(connection, relation, schema)
             connection.execute(f"DELETE FROM {table} WHERE {rows_of_them}", parameters)

@@ -1,71 +1,25 @@
-"""The contract of a warehouse and of its dialect, run on every backend; SQL is what all of them understand."""
+"""The contract of a warehouse, run on every backend; SQL is what all of them understand."""
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.warehouses import DAYS, SCHEMA, batch, ids, numbers
 
 from ml_platform.errors import ConfigurationError, DataError, NotFoundError
 from ml_platform.storage.folder import FolderStore
 from ml_platform.warehouse.base import Warehouse
-from ml_platform.warehouse.duckdb import DuckDBWarehouse
-
-BACKENDS: dict[str, Callable[[Path], Warehouse]] = {
-    "duckdb": lambda folder: DuckDBWarehouse(folder / "warehouse.duckdb"),
-}
-"""A backend that is added is a line here."""
-
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("seen", pa.timestamp("us", tz="UTC")),
-        ("amount", pa.float64()),
-        ("day", pa.date32()),
-    ]
-)
-GOLDEN = "07c78974aa9ddb1b193e5db854edd19aaf036beafd98f14c6c4951add2c9f3f4"
-DAYS = [date(1999, 12, 31), date(2000, 1, 1), date(2000, 1, 2)]
-HOURS = [datetime(2000, 1, 1, hour, tzinfo=UTC) for hour in range(3)]
-HOURLY = pa.schema([("id", pa.string()), ("hour", pa.timestamp("us", tz="UTC"))])
-
-
-@pytest.fixture(params=BACKENDS)
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
-    return BACKENDS[request.param](tmp_path)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> FolderStore:
     return FolderStore(tmp_path / "objects")
-
-
-def numbers(warehouse: Warehouse, count: int) -> str:
-    """A relation of the numbers from 0."""
-    schema = pa.schema([("n", pa.int64()), ("day", pa.date32())])
-    rows = pa.table({"n": range(count), "day": [DAYS[0]] * count}, schema=schema)
-    warehouse.replace_partitions("raw.numbers", "day", DAYS[:1], rows.to_batches(50_000), schema)
-    return "raw.numbers"
-
-
-def batch(day: date, *ids: str, amount: float | None = 1.5, schema: pa.Schema = SCHEMA) -> pa.RecordBatch:
-    at = datetime(day.year, day.month, day.day, 23, 59, 59, 999_999, tzinfo=UTC)
-    return pa.RecordBatch.from_pylist(
-        [{"id": i, "seen": at, "amount": amount, "day": day} for i in ids], schema
-    )
-
-
-def ids(warehouse: Warehouse) -> dict[date, list[str]]:
-    rows = warehouse.table("SELECT id, day FROM raw.things ORDER BY day, id").to_pylist()
-    return {
-        day: [row["id"] for row in rows if row["day"] == day] for day in sorted({row["day"] for row in rows})
-    }
 
 
 def test_values_and_types_come_back_as_they_went_in(warehouse: Warehouse) -> None:
@@ -272,78 +226,6 @@ def test_a_query_is_kept_for_several_others(warehouse: Warehouse, store: FolderS
     assert not warehouse.exists(relation)
 
 
-def hourly(*rows: tuple[str, datetime | None]) -> list[pa.RecordBatch]:
-    return [pa.RecordBatch.from_pylist([{"id": i, "hour": hour} for i, hour in rows], HOURLY)]
-
-
-def test_partitions_may_be_hours(warehouse: Warehouse) -> None:
-    def rows() -> list[tuple[str, datetime]]:
-        table = warehouse.table("SELECT id, hour FROM raw.hours ORDER BY hour, id").to_pydict()
-        return list(zip(table["id"], table["hour"], strict=True))
-
-    warehouse.replace_partitions("raw.hours", "hour", HOURS, hourly(("a", HOURS[0]), ("b", HOURS[1])), HOURLY)
-    tokyo = HOURS[1].astimezone(timezone(timedelta(hours=9)))
-    assert warehouse.replace_partitions("raw.hours", "hour", [tokyo], hourly(("c", tokyo)), HOURLY) == 1
-    assert rows() == [("a", HOURS[0]), ("c", HOURS[1])]
-    versions = warehouse.partition_versions("raw.hours", "hour", HOURS)
-    assert [versions[hour][1] for hour in HOURS] == [1, 1, 0]
-    for stray in (HOURS[1] + timedelta(microseconds=1), None):
-        with pytest.raises(DataError, match=r"raw\.hours"):
-            warehouse.replace_partitions("raw.hours", "hour", HOURS[1:2], hourly(("d", stray)), HOURLY)
-    assert rows() == [("a", HOURS[0]), ("c", HOURS[1])]
-
-
-@pytest.mark.parametrize(
-    "values",
-    [DAYS, [HOURS[0], DAYS[0]], [HOURS[0].replace(tzinfo=None)]],
-    ids=["dates", "mixed", "naive"],
-)
-def test_partitions_that_do_not_fit_the_column_are_refused(warehouse: Warehouse, values: list[date]) -> None:
-    with pytest.raises(ConfigurationError):
-        warehouse.replace_partitions("raw.hours", "hour", values, [], HOURLY)
-
-
-def released(release: str | None, day: date, *ids: str) -> pa.RecordBatch:
-    schema = SCHEMA.append(pa.field("release", pa.string()))
-    at = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    rows = [{"id": i, "seen": at, "amount": 1.5, "day": day, "release": release} for i in ids]
-    return pa.RecordBatch.from_pylist(rows, schema)
-
-
-def test_only_rows_that_match_are_replaced_and_counted(warehouse: Warehouse) -> None:
-    schema = SCHEMA.append(pa.field("release", pa.string()))
-
-    def replace(release: str, *batches: pa.RecordBatch) -> int:
-        where = {"release": release}
-        return warehouse.replace_partitions("raw.things", "day", DAYS[:1], batches, schema, where=where)
-
-    assert replace("one", released("one", DAYS[0], "a", "b")) == 2
-    assert replace("two", released("two", DAYS[0], "c")) == 1
-    assert ids(warehouse) == {DAYS[0]: ["a", "b", "c"]}
-    assert replace("one", released("one", DAYS[0], "d")) == 1
-    assert ids(warehouse) == {DAYS[0]: ["c", "d"]}
-    for stray in (released("two", DAYS[0], "e"), released(None, DAYS[0], "e"), released("one", DAYS[1], "e")):
-        with pytest.raises(DataError, match=r"raw\.things.*'release': 'one'"):
-            replace("one", released("one", DAYS[0], "f"), stray)
-    assert ids(warehouse) == {DAYS[0]: ["c", "d"]}
-    assert replace("two") == 0
-    assert ids(warehouse) == {DAYS[0]: ["d"]}
-    for where in ({"release": None}, {"colour": "red"}):
-        with pytest.raises(ConfigurationError):
-            warehouse.replace_partitions("raw.things", "day", DAYS[:1], [], schema, where=where)
-
-
-def test_versions_are_of_rows_that_match(warehouse: Warehouse) -> None:
-    one, two = released("one", DAYS[0], "a", "b"), released("two", DAYS[0], "c")
-    warehouse.replace_partitions("raw.alone", "day", DAYS, [one], one.schema)
-    warehouse.replace_partitions("raw.things", "day", DAYS, [one, two], one.schema)
-    alone = warehouse.partition_versions("raw.alone", "day", DAYS)
-    assert warehouse.partition_versions("raw.things", "day", DAYS, where={"release": "one"}) == alone
-    assert warehouse.partition_versions("raw.things", "day", DAYS)[DAYS[0]] != alone[DAYS[0]]
-    with pytest.raises(ConfigurationError):
-        warehouse.partition_versions("raw.things", "day", DAYS, where={"release": None})
-
-
 def test_any_name_can_name_a_column(warehouse: Warehouse, store: FolderStore) -> None:
     schema = pa.schema([("order", pa.int64()), ("select", pa.string()), ("group", pa.date32())])
     rows = pa.RecordBatch.from_pylist([{"order": n, "select": "x", "group": DAYS[0]} for n in (2, 1)], schema)
@@ -361,78 +243,6 @@ def test_any_name_can_name_a_column(warehouse: Warehouse, store: FolderStore) ->
     assert parquet(store, file.key).column_names == wider.names
 
 
-def test_a_version_depends_on_content_alone(warehouse: Warehouse) -> None:
-    rows = [batch(DAYS[1], f"{n}", amount=n / 7) for n in range(50)]
-    warehouse.replace_partitions("raw.things", "day", DAYS[1:2], rows, SCHEMA)
-    first = warehouse.partition_versions("raw.things", "day", DAYS)
-    assert list(first) == DAYS
-    assert [count for _, count in first.values()] == [0, 50, 0]
-    assert first[DAYS[0]] == first[DAYS[2]] != first[DAYS[1]]
-    turned = pa.schema([SCHEMA.field(i) for i in (3, 1, 0, 2)])
-    whole = pa.Table.from_batches(rows[::-1]).select(turned.names).combine_chunks()
-    warehouse.replace_partitions("raw.others", "day", DAYS[1:2], whole.to_batches(), turned)
-    assert warehouse.partition_versions("raw.others", "day", DAYS) == first
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"id": "1x"},
-        {"id": ""},
-        {"id": None},
-        {"amount": 1.5 + 1e-13},
-        {"amount": None},
-        {"seen": datetime(2000, 1, 1, 0, 0, 0, 1, tzinfo=UTC)},
-    ],
-)
-def test_one_changed_cell_gives_another_version_to_its_day_alone(
-    warehouse: Warehouse, change: dict[str, object]
-) -> None:
-    seen = datetime(2000, 1, 1, tzinfo=UTC)
-    rows = [{"id": f"{n}", "seen": seen, "amount": 1.5, "day": day} for day in DAYS for n in range(5)]
-
-    def versions() -> dict[date, tuple[str, int]]:
-        batches = [pa.RecordBatch.from_pylist(rows, SCHEMA)]
-        warehouse.replace_partitions("raw.things", "day", DAYS, batches, SCHEMA)
-        return warehouse.partition_versions("raw.things", "day", DAYS)
-
-    before = versions()
-    rows[6] |= change
-    after = versions()
-    assert {day for day in DAYS if before[day] != after[day]} == {DAYS[1]}
-
-
-def test_a_version_is_what_it_was_in_every_release_and_on_every_engine(warehouse: Warehouse) -> None:
-    schema = pa.schema(
-        [
-            *SCHEMA,
-            ("n", pa.int64()),
-            ("flag", pa.bool_()),
-            ("raw", pa.binary()),
-            ("price", pa.decimal128(9, 2)),
-        ]
-    )
-    amounts = [0.1, -0.0, 1e300, 5e-324, 123456.789, 2.0**60, 1e16, 1.5e-7, float("inf"), float("nan"), None]
-    rows = [
-        {
-            "id": "ü|'" * n, "seen": datetime(1969, 12, 31, 23, tzinfo=UTC), "amount": amount, "day": DAYS[0],
-            "n": -n, "flag": n % 2 == 0, "raw": bytes([n, 255]), "price": Decimal(n) / 4,
-        }
-        for n, amount in enumerate(amounts)
-    ]  # fmt: skip
-    batches = [pa.RecordBatch.from_pylist(rows, schema)]
-    warehouse.replace_partitions("raw.things", "day", DAYS[:1], batches, schema)
-    assert warehouse.partition_versions("raw.things", "day", DAYS[:1]) == {DAYS[0]: (GOLDEN, len(amounts))}
-
-
-def test_a_repeated_row_counts(warehouse: Warehouse) -> None:
-    versions = set()
-    for copies in (1, 2, 3):
-        warehouse.replace_partitions("raw.things", "day", DAYS[:1], [batch(DAYS[0], *["a"] * copies)], SCHEMA)
-        versions.add(warehouse.partition_versions("raw.things", "day", DAYS[:1])[DAYS[0]])
-    assert len(versions) == 3
-
-
 def test_threads_share_a_warehouse(warehouse: Warehouse) -> None:
     days = [date(2001, 1, 1) + timedelta(n) for n in range(12)]
 
@@ -444,116 +254,3 @@ def test_threads_share_a_warehouse(warehouse: Warehouse) -> None:
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(work, days)) == [2] * len(days)
     assert warehouse.scalar("SELECT count(*) FROM raw.things") == 2 * len(days)
-
-
-KEYS = pa.schema(
-    [
-        ("text", pa.string()),
-        ("number", pa.int64()),
-        ("at", pa.timestamp("us", tz="UTC")),
-        ("on", pa.date32()),
-        ("raw", pa.binary()),
-        ("flag", pa.bool_()),
-        ("day", pa.date32()),
-    ]
-)
-
-
-def keyed(warehouse: Warehouse) -> None:
-    rows = [
-        {"text": f"t{n}", "number": n, "at": HOURS[n], "on": DAYS[n], "raw": bytes([n]), "flag": n == 1, "day": DAYS[0]}
-        for n in range(3)
-    ]  # fmt: skip
-    rows.append(dict.fromkeys(KEYS.names) | {"day": DAYS[0]})
-    batches = [pa.RecordBatch.from_pylist(rows, KEYS)]
-    warehouse.replace_partitions("raw.keys", "day", DAYS[:1], batches, KEYS)
-
-
-@pytest.mark.parametrize(
-    ("column", "wanted", "found"),
-    [
-        ("text", ["t2", "t0", "none", "t0"], 2),
-        ("number", [1], 1),
-        ("at", [HOURS[0], HOURS[2].astimezone(timezone(timedelta(hours=5)))], 2),
-        ("on", DAYS, 3),
-        ("raw", [b"\x00"], 1),
-        ("text", [], 0),
-        ("at", [], 0),
-    ],
-)
-def test_a_value_is_looked_up_in_a_list(
-    warehouse: Warehouse, column: str, wanted: list[object], found: int
-) -> None:
-    keyed(warehouse)
-    sql = warehouse.dialect
-    for kind in [KEYS.field(column).type, *([None] if wanted else [])]:
-        inside = sql.is_in(sql.quoted(column), "wanted", kind)
-        query = f"SELECT count(*) FROM raw.keys WHERE {inside}"
-        assert warehouse.scalar(query, {"wanted": wanted}) == found
-
-
-def test_several_values_are_looked_up_together(warehouse: Warehouse) -> None:
-    keyed(warehouse)
-    sql = warehouse.dialect
-    wanted = {"text": ["t0", "t1", "t2"], "number": [0, 2, 2], "at": [HOURS[0], HOURS[1], HOURS[2]]}
-    for names, numbers_found in [
-        (("text",), [0, 1, 2]),
-        (("text", "number"), [0, 2]),
-        (tuple(wanted), [0, 2]),
-    ]:
-        lists = {f"list_{name}": wanted[name] for name in names}
-        together = sql.are_in([sql.quoted(name) for name in names], list(lists))
-        found = warehouse.table(f"SELECT number FROM raw.keys WHERE {together} ORDER BY number", lists)
-        assert found["number"].to_pylist() == numbers_found
-
-
-def test_what_dialects_say_alike(warehouse: Warehouse) -> None:
-    keyed(warehouse)
-    sql = warehouse.dialect
-    row = warehouse.table(
-        f"SELECT {sql.micros(sql.quoted('at'))} AS micros, {sql.cast('number', pa.string())} AS as_text,"
-        f" {sql.cast(sql.quoted('at'), pa.date32())} AS as_date, {sql.characters(sql.quoted('text'))} AS long,"
-        f" {sql.hexadecimal(sql.quoted('raw'))} AS digits, {sql.hashed(['number', sql.quoted('text')])} AS hashed,"
-        f" {sql.hashed(['number', sql.quoted('text')])} AS again FROM raw.keys WHERE number = 2"
-    ).to_pylist()[0]
-    micros = (HOURS[2] - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    assert 0 <= row["hashed"] == row.pop("again") < 2**63
-    del row["hashed"]
-    assert row == {"micros": micros, "as_text": "2", "as_date": date(2000, 1, 1), "long": 2, "digits": "02"}
-
-
-def test_hashes_are_spread_evenly(warehouse: Warehouse) -> None:
-    low = f"{warehouse.dialect.hashed(['n'])} < {2**62}"
-    share = warehouse.scalar(f"SELECT count(*) FROM {numbers(warehouse, 20_000)} WHERE {low}") / 20_000
-    assert 0.48 < share < 0.52
-
-
-def test_marks_tell_rows_apart_to_the_bit(warehouse: Warehouse) -> None:
-    schema = pa.schema(
-        [
-            ("text", pa.string()),
-            ("number", pa.float64()),
-            ("values", pa.list_(pa.float64())),
-            ("at", pa.timestamp("us", tz="UTC")),
-            ("day", pa.date32()),
-        ]
-    )
-    mark = warehouse.dialect.mark({name: schema.field(name).type for name in schema.names})
-    if mark is None:
-        pytest.skip("the engine has no marks: whole rows are compared")
-    texts, values = ["", "a", "null", None], [None, [], [0.0], [-0.0], [1.0, 2.0]]
-    floats = [0.0, -0.0, 1.5, 0.1 + 0.2, 0.3, float("inf"), None]
-    rows = [
-        {"text": text, "number": number, "values": value, "at": HOURS[0], "day": DAYS[0]}
-        for text in texts
-        for number in floats
-        for value in values
-    ]
-    rows.append(rows[0] | {"at": HOURS[0] + timedelta(microseconds=1)})
-    batches = [pa.RecordBatch.from_pylist(rows, schema)]
-    warehouse.replace_partitions("raw.marked", "day", DAYS[:1], batches, schema)
-    marks = warehouse.table(f"SELECT {mark} AS mark FROM raw.marked")["mark"].to_pylist()
-    assert all(0 <= mark < 2**64 for mark in marks)
-    assert len(set(marks)) == len(rows)
-    assert marks == warehouse.table(f"SELECT {mark} AS mark FROM raw.marked")["mark"].to_pylist()
-    assert isinstance(warehouse.scalar(f"SELECT {warehouse.dialect.mark_scheme}"), str)

@@ -33,7 +33,10 @@ def raw(name: str) -> dg.AssetsDefinition:
 @dg.multi_asset(
     specs=[
         dg.AssetSpec(
-            key, deps=[f"raw_{key.to_user_string()}"], automation_condition=when_stale(), metadata=DAYS.metadata
+            key,
+            deps=[f"raw_{key.to_user_string()}"],
+            automation_condition=when_stale(),
+            metadata=DAYS.metadata,
         )
         for key in (LEFT, RIGHT)
     ],

@@ -4,11 +4,11 @@ from datetime import date
 from pathlib import Path
 
 import dagster as dg
+from ml_platform.orchestration.planning.calendar import extend_calendar
 
 from assets.card_fraud import use_case
 from ml_platform.ingestion.landing import LandingFolder
 from ml_platform.orchestration.assets.raw import raw_asset
-from ml_platform.orchestration.planning.calendar import extend_calendar
 from ml_platform.orchestration.platform import Platform
 from ml_platform.settings import Settings
 from ml_platform.warehouse.duckdb import DuckDBWarehouse

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from ml_platform.orchestration.planning.calendar import extend_calendar
 from samples.views import reading, release
 from support.online import Bench, bench, customer, day
 
@@ -15,7 +16,6 @@ from ml_platform.models.releases.registry import Registry
 from ml_platform.orchestration.assets.dataset import dataset_asset
 from ml_platform.orchestration.assets.online import SyncConfig, online_definitions
 from ml_platform.orchestration.assets.view_usage import say_who_uses
-from ml_platform.orchestration.planning.calendar import extend_calendar
 from ml_platform.orchestration.planning.sync_run import sync_now
 from ml_platform.orchestration.planning.up_to_date import Report
 from ml_platform.storage.folder import FolderStore

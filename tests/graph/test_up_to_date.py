@@ -59,7 +59,12 @@ class World:
             )
             return dg.MaterializeResult(check_results=[rows])
 
-        @dg.asset(key=OTHER, partitions_def=DAYS.partitions, backfill_policy=dg.BackfillPolicy.single_run(), metadata=DAYS.metadata)
+        @dg.asset(
+            key=OTHER,
+            partitions_def=DAYS.partitions,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            metadata=DAYS.metadata,
+        )
         def other(context: dg.AssetExecutionContext) -> None:
             recording = Recording(context)
             recording.finish(OTHER, dict.fromkeys(recording.keys, "names"))
@@ -304,7 +309,11 @@ def test_a_day_that_arrives_late_is_built_with_those_that_read_it(
     assert Calendars(instance).order(DAYS)[-1] == "2024-01-03", "keys are only ever added"
     assert Calendars(instance).keys(DAYS) == sorted(world.files)
     built = [(name, sorted(days)) for name, days in world.built if name in ("raw", "features")]
-    assert built == [("raw", ["2024-01-03"]), ("features", ["2024-01-04"]), ("features", ["2024-01-03"])] or built == [
+    assert built == [
+        ("raw", ["2024-01-03"]),
+        ("features", ["2024-01-04"]),
+        ("features", ["2024-01-03"]),
+    ] or built == [
         ("raw", ["2024-01-03"]),
         ("features", ["2024-01-03"]),
         ("features", ["2024-01-04"]),

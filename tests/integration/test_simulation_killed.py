@@ -12,7 +12,7 @@ from bank_simulator.bank import Bank
 from bank_simulator.landing import write_days
 
 DAYS = [date(2024, 2, 1) + timedelta(days=n) for n in range(12)]
-BANK = Bank(customers=80, terminals=30, seed=5, opened=DAYS[0])
+BANK = Bank(customers=80, terminals=30, seed=5, opened=DAYS[0], drift_from=DAYS[6])
 
 SIMULATE = """
 import os, signal, sys, typer
@@ -49,6 +49,8 @@ def simulate(landing: Path, *, kill_at: int) -> int:
         "30",
         "--seed",
         "5",
+        "--drift-from",
+        "2024-02-07",
     ]
     command = [sys.executable, "-c", SIMULATE, str(kill_at), *options, "--landing", str(landing)]
     return subprocess.run(command, check=False, capture_output=True).returncode

@@ -27,8 +27,8 @@ LEAST_SHARE = 0.2
 BUSY = 2
 """How many times as many events as the median day a day may have before it is sampled."""
 CLUSTERED = 1.5
-"""How full a tail is scatters more than which share of it is reported: a stolen card pays often. Without this, honest
-features of the Fraud Detection Handbook's payments, drawn seven times, came up to 3.4 standard deviations."""
+"""How full a tail is scatters more than which share of it is reported: an entity in trouble has many events. Without
+this, honest features of a published simulation, drawn seven times, came up to 3.4 standard deviations."""
 
 Floats = npt.NDArray[np.floating]
 Booleans = npt.NDArray[np.bool_]

@@ -17,9 +17,9 @@ ratio (both counts Poisson), divided by how much more than that the earlier bloc
 last (placebos). The tail is chosen by the earlier blocks alone, as the one that would show a leak best; when none
 would, the feature is not judged.
 
-A feature may also hold the label among others, as a terminal's share of frauds does. Then it changes where the label
-is: at the event itself, or soon after. So besides a feature itself, its change since the entity's last event, until its
-next, and until its first on a later day, are judged in the same way, for each entity.
+A feature may also hold the label among others, as a shop's share of returned orders does. Then it changes where the
+label is: at the event itself, or soon after. So besides a feature itself, its change since the entity's last event,
+until its next, and until its first on a later day, are judged in the same way, for each entity.
 
 Where reports take so long that no positive is reported by the end of its block (all of them a week, say), *p* is 0 and
 *o* says nothing. There the earlier blocks say how full the tail is, and how full of positives: in the last block an
@@ -161,7 +161,7 @@ def _aspects(values: Floats, steps: Mapping[str, _Step]) -> Iterator[tuple[str, 
 def _auc(values: Floats, positive: Booleans) -> float | None:
     """Area under the ROC curve, in the better direction, against a sample of the negatives; None of too few rows.
 
-    A handful of large frauds is separated by the amount without any leak.
+    A handful of large positives is separated by their size without any leak.
     """
     negatives = np.flatnonzero(~positive)
     if min(positive.sum(), len(negatives)) < FEWEST_POSITIVES:

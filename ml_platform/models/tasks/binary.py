@@ -41,6 +41,7 @@ __all__ = ["SCORE", "Binary"]
 SCORE = "score"
 """Probability of the positive class (DOUBLE)."""
 Scores = npt.NDArray[np.float64]
+_SHOWN = 5
 
 
 class Binary(Task):
@@ -105,13 +106,13 @@ class Binary(Task):
 
     def encode(self, values: pa.ChunkedArray, classes: tuple[str, ...]) -> Array:
         """Int8 of shape (rows,): 0 or 1."""
-        numbers = pc.cast(values, pa.float64()) if not pa.types.is_boolean(values.type) else values
-        found: npt.NDArray[np.int8] = pc.cast(numbers, pa.int8(), safe=False).to_numpy().astype(np.int8)
-        if (not pa.types.is_boolean(values.type) and (numbers.to_numpy() != found).any()) or (
-            found & ~1
-        ).any():
-            wrong = sorted({str(v) for v in values.to_pylist() if v not in (0, 1)})[:5]
+        allowed = pc.is_in(pc.cast(values, pa.string()), value_set=pa.array(["0", "1", "true", "false"]))
+        if pa.types.is_floating(values.type):
+            allowed = pc.or_(pc.equal(values, 0), pc.equal(values, 1))
+        if not pc.all(allowed, min_count=0).as_py():
+            wrong = pc.unique(values.filter(pc.invert(pc.fill_null(allowed, False)))).to_pylist()[:_SHOWN]
             raise DataError(f"binary labels are 0 and 1; there are {wrong} too: correct the label's value")
+        found: npt.NDArray[np.int8] = pc.cast(values, pa.int8()).to_numpy()
         return found
 
     def summary(self, labels: Array, classes: tuple[str, ...]) -> Mapping[str, float]:

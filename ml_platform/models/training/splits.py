@@ -1,8 +1,7 @@
 """Splits by time: the label delay is a gap, and further folds are prequential.
 
-Source: Y.-A. Le Borgne, W. Siblini, B. Lebichot, G. Bontempi, *Reproducible Machine Learning for Credit
-Card Fraud Detection - Practical Handbook* (2022), chapters 3.4 (delay period) and 5.3 (prequential
-validation).
+Source: Y.-A. Le Borgne, W. Siblini, B. Lebichot, G. Bontempi, the *Practical Handbook* of reproducible machine learning
+(2022), chapters 3.4 (delay period) and 5.3 (prequential validation).
 """
 
 from dataclasses import dataclass

@@ -9,8 +9,8 @@ from ml_platform.datasets.snapshot import export_snapshot
 from ml_platform.models.tasks.checking import label_tasks
 from ml_platform.orchestration.assets.checks import Checks
 from ml_platform.orchestration.assets.naming import Materialized, asset_key, common, declaration_version
-from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.assets.view_usage import column_descriptions, column_lineage
+from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.conditions import when_missing
 from ml_platform.orchestration.planning.nodes import READS
 from ml_platform.orchestration.planning.recording import Recording

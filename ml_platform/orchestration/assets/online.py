@@ -17,15 +17,15 @@ from ml_platform.models.releases.registry import Registry
 from ml_platform.models.releases.view_inputs import RELEASED_MODELS, released_models
 from ml_platform.orchestration.assets.checks import Checks
 from ml_platform.orchestration.assets.naming import (
-    DAILY,
     Materialized,
     asset_key,
     common,
     declaration_version,
+    freshness_of,
 )
 from ml_platform.orchestration.assets.view_usage import column_descriptions, used_by
-from ml_platform.orchestration.planning.conditions import when_stale
 from ml_platform.orchestration.dbt.calendars import RelationCalendars
+from ml_platform.orchestration.planning.conditions import when_stale
 from ml_platform.orchestration.planning.recording import Recording
 from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import FeatureView, UseCase

@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from ml_platform.checks import CheckOutcome
+from ml_platform.errors import ConfigurationError
 from ml_platform.events.base import Publisher
 from ml_platform.models.releases.registry import Registry
 from ml_platform.models.training.versions import code_version
@@ -18,7 +19,7 @@ from ml_platform.orchestration.assets.naming import (
     declaration_version,
     freshness_of,
 )
-from ml_platform.orchestration.planning.calendars import Calendar
+from ml_platform.orchestration.planning.calendars import Calendar, derived
 from ml_platform.orchestration.planning.conditions import when_stale
 from ml_platform.orchestration.planning.nodes import DAY, READS, STARTS_WITH, Reads
 from ml_platform.orchestration.planning.recording import Recording
@@ -29,7 +30,22 @@ from ml_platform.predictions.table import BatchScoring
 from ml_platform.storage.base import ObjectStore
 from ml_platform.warehouse.base import Warehouse
 
-__all__ = ["prediction_events_asset", "prediction_key", "predictions_asset"]
+__all__ = ["prediction_calendar", "prediction_events_asset", "prediction_key", "predictions_asset"]
+
+
+def prediction_calendar(scoring: BatchScoring, events: Calendar | None) -> Calendar:
+    """The calendar of predictions: that of the events, or one derived from it by the cadence that is declared.
+
+    Raises:
+        ConfigurationError: the events follow no calendar.
+    """
+    if events is None:
+        raise ConfigurationError(
+            f"dataset.events of use case {scoring.use_case.name} is {scoring.dataset.events!r}, which follows no "
+            "calendar: it is made from no source, or from several; name a relation that is made from one"
+        )
+    declared = scoring.declared
+    return derived(events, declared.cadence, instant=declared.instant) if declared.cadence else events
 
 
 def prediction_key(scoring: BatchScoring, name: str) -> dg.AssetKey:

@@ -9,8 +9,12 @@ from ml_platform.orchestration.assets.champion import champion_asset
 from ml_platform.orchestration.assets.dataset import dataset_asset
 from ml_platform.orchestration.assets.model import model_asset
 from ml_platform.orchestration.assets.performance import performance_asset
-from ml_platform.orchestration.assets.predictions import prediction_events_asset, predictions_asset
-from ml_platform.orchestration.planning.calendars import Calendar, derived
+from ml_platform.orchestration.assets.predictions import (
+    prediction_calendar,
+    prediction_events_asset,
+    predictions_asset,
+)
+from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.retraining import retraining_sensor
 from ml_platform.predictions.table import BatchScoring, batch_scoring
 from ml_platform.use_case import Dataset, UseCase
@@ -54,14 +58,15 @@ def use_case_definitions(
         assets += [model_asset(use_case, model), champion_asset(use_case, model)]
     for declared in use_case.batch_predictions:
         scoring = batch_scoring(use_case, declared, use_cases)
-        assets += _prediction_assets(scoring, _calendar(use_case, scoring.dataset, calendar_of))
+        assets += _prediction_assets(
+            scoring, prediction_calendar(scoring, calendar_of(scoring.dataset.events))
+        )
     _require_distinct(use_case, assets)
     sensors = [retraining_sensor(use_case)] if use_case.models else []
     return dg.Definitions(assets=assets, sensors=sensors)
 
 
-def _prediction_assets(scoring: BatchScoring, events: Calendar) -> list[dg.AssetsDefinition]:
-    calendar = derived(events, scoring.declared.cadence or events.cadence)
+def _prediction_assets(scoring: BatchScoring, calendar: Calendar) -> list[dg.AssetsDefinition]:
     assets = [predictions_asset(scoring, calendar)]
     if scoring.declared.topic is not None:
         assets.append(prediction_events_asset(scoring, calendar))

@@ -6,15 +6,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+
 from ml_platform.cadence import Cadence
 from ml_platform.errors import ConfigurationError
-from ml_platform.ingestion.source import RawSource
 from ml_platform.ingestion.sources import sources_of
+from ml_platform.orchestration.assets.naming import asset_key
+from ml_platform.orchestration.assets.predictions import prediction_calendar, prediction_key
 from ml_platform.orchestration.assets.raw import calendar_of
 from ml_platform.orchestration.dbt.project import manifest_path
 from ml_platform.orchestration.planning.calendars import Calendar, derived
+from ml_platform.predictions.table import batch_scoring
 from ml_platform.project import load_use_cases
 from ml_platform.settings import Settings
+from ml_platform.use_case import UseCase
 
 __all__ = ["RelationCalendars", "meta", "relation_calendars"]
 
@@ -35,7 +40,7 @@ def relation_calendars(root: Path) -> "RelationCalendars":
     """
     project = root / "dbt_project"
     manifest = json.loads(manifest_path(project, Settings()).read_text()) if project.is_dir() else {}
-    return RelationCalendars(sources_of(load_use_cases(root)), manifest)
+    return RelationCalendars(load_use_cases(root), manifest)
 
 
 class RelationCalendars:
@@ -50,9 +55,15 @@ class RelationCalendars:
         manifest: dbt's manifest, parsed; empty without a dbt project.
     """
 
-    def __init__(self, sources: Sequence[RawSource], manifest: Props) -> None:
-        self.sources, self.manifest = tuple(sources), manifest
-        self._raw = {source.relation: calendar_of(source) for source in sources}
+    def __init__(self, use_cases: Sequence[UseCase], manifest: Props) -> None:
+        self.sources, self.manifest = sources_of(use_cases), manifest
+        self._raw = {source.relation: calendar_of(source) for source in self.sources}
+        known = {use_case.name: use_case for use_case in use_cases}
+        self._predictions = {
+            declared.relation: batch_scoring(use_case, declared, known)
+            for use_case in use_cases
+            for declared in use_case.batch_predictions
+        }
         self._resources: dict[str, Props] = {**manifest.get("nodes", {}), **manifest.get("sources", {})}
         self._by_relation = {
             f"{props['schema']}.{props['name']}": unique_id
@@ -65,8 +76,16 @@ class RelationCalendars:
         """The calendar that a relation follows in time; None when it follows none, or several."""
         if relation in self._raw:
             return self._raw[relation]
+        if relation in self._predictions:
+            scoring = self._predictions[relation]
+            return prediction_calendar(scoring, self.of(scoring.dataset.events))
         unique_id = self._by_relation.get(relation)
         return self.of_resource(unique_id) if unique_id else None
+
+    def asset_of(self, relation: str) -> dg.AssetKey:
+        """The asset that makes a relation: of predictions, that of the use case; else it is named like the relation."""
+        scoring = self._predictions.get(relation)
+        return prediction_key(scoring, "predictions") if scoring else asset_key(relation)
 
     def of_resource(self, unique_id: str) -> Calendar | None:
         """The same, by dbt's unique id."""
@@ -83,8 +102,8 @@ class RelationCalendars:
     def _find(self, unique_id: str) -> Calendar | None:
         props = self._resources[unique_id]
         relation = f"{props['schema']}.{props['name']}"
-        if relation in self._raw:
-            return self._raw[relation]
+        if relation in self._raw or relation in self._predictions:
+            return self.of(relation)
         upstream = [one for one in props.get("depends_on", {}).get("nodes", []) if one in self._resources]
         declared = meta(props).get("partitions")
         if declared is None:

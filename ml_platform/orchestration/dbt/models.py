@@ -65,7 +65,8 @@ def _models(
         context: dg.AssetExecutionContext, dbt: QuickDbtCliResource, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[Any]:
         recording = Recording(context)
-        for source in calendars.sources:  # one of which nothing landed is an empty table; it also waits for whoever holds the file
+        # A source of which nothing landed is an empty table; asking also waits for whoever holds the file.
+        for source in calendars.sources:
             if not warehouse.exists(source.relation):
                 warehouse.create(source.relation, source.schema)
         # What was tested before is not tested again: of what has no partitions, only what is newer than it.
@@ -151,7 +152,9 @@ def _record(
             continue
         if calendar is None:
             view = recording.nodes[key].view
-            recording.finish(key, recording.view_version(key) if view else recording.derived_version(key, None))
+            recording.finish(
+                key, recording.view_version(key) if view else recording.derived_version(key, None)
+            )
             continue
         cadence = calendar.cadence
         values = [cadence.column_value(one) for one in recording.keys]

@@ -19,7 +19,7 @@ Props = Mapping[str, Any]
 
 
 class Translator(DagsterDbtTranslator):
-    """Asset keys as the relations are named; group by schema; owners and windows from `meta`; partitions by calendar."""
+    """Asset keys as relations are named, groups by schema, owners and windows from `meta`, partitions by calendar."""
 
     def __init__(self, calendars: RelationCalendars) -> None:
         super().__init__()
@@ -32,12 +32,13 @@ class Translator(DagsterDbtTranslator):
         if props["resource_type"] != "model":
             return spec
         view = props["config"]["materialized"] == "view"
-        partitions, follows = self._calendars.partitions_of(unique_id), self._calendars.of_resource(unique_id)
+        partitions = self._calendars.partitions_of(unique_id)
+        calendar = partitions or self._calendars.of_resource(unique_id)
         reads = self._reads(manifest, props)
         tested = self._read_by_tests(manifest, unique_id) - {dep.asset_key for dep in spec.deps} - {spec.key}
         return spec.replace_attributes(
             deps=[*spec.deps, *(dg.AssetDep(key) for key in sorted(tested))],
-            freshness_policy=freshness_of(partitions.cadence if partitions else follows.cadence if follows else Cadence.DAILY),
+            freshness_policy=freshness_of(calendar.cadence if calendar else Cadence.DAILY),
             code_version=_code_version(manifest, props),
             kinds=spec.kinds | {"view" if view else "table"},
         ).merge_attributes(
@@ -49,8 +50,8 @@ class Translator(DagsterDbtTranslator):
         )
 
     def get_asset_key(self, dbt_resource_props: Props) -> dg.AssetKey:
-        """``schema/name``, as the relation is called."""
-        return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
+        """``schema/name``, as the relation is called; of predictions, the asset that writes them."""
+        return self._calendars.asset_of(f"{dbt_resource_props['schema']}.{dbt_resource_props['name']}")
 
     def get_group_name(self, dbt_resource_props: Props) -> str:
         """The schema: raw, staging or features."""
@@ -94,7 +95,7 @@ class Translator(DagsterDbtTranslator):
         return reads
 
     def _read_by_tests(self, manifest: Props, unique_id: str) -> set[dg.AssetKey]:
-        """What the tests of a model read besides, which must be there when they run; not what is made from the model."""
+        """Assets that the tests of a model read besides it, but for those made from it."""
         found: set[str] = set()
         for props in manifest["nodes"].values():
             if props["resource_type"] == "test" and props.get("attached_node") == unique_id:

@@ -136,7 +136,8 @@ def _claim(root: Path, folder: Path) -> None:
         _write(mark, LAYOUT + "\n")
     elif (found := mark.read_text().strip()) != LAYOUT:
         raise ConfigurationError(
-            f"{root} has layout {found}, this version knows layout {LAYOUT}; use the version that made it, or move it away"
+            f"{root} has layout {found}, this version knows layout {LAYOUT}; use the version that made it, or move "
+            "it away"
         )
     folder.mkdir(parents=True, exist_ok=True)
 

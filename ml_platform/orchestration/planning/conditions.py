@@ -62,7 +62,9 @@ class WhenStale(dg.AutomationCondition[dg.AssetKey]):
         elif partitions is None:
             ready = view.get_full_subset(key=context.key)
         else:
-            ready = view.get_subset_from_partition_keys(context.key, partitions, {key for key in found if key})
+            ready = view.get_subset_from_partition_keys(
+                context.key, partitions, {key for key in found if key}
+            )
         return dg.AutomationResult(
             context, true_subset=ready.compute_intersection(rest.true_subset), child_results=[rest]
         )

@@ -98,7 +98,9 @@ def read_fact(number: int, event: str) -> Built:
     entry = json.loads(event)
     made = entry["dagster_event"]["event_specific_data"]["materialization"]
     said = {item["label"]: item["entry_data"] for item in made["metadata_entries"]}
-    version, inputs, until = (str(said.get(name, {}).get("text", "")) for name in (VERSION, INPUTS, READ_UNTIL))
+    version, inputs, until = (
+        str(said.get(name, {}).get("text", "")) for name in (VERSION, INPUTS, READ_UNTIL)
+    )
     return Built(version[:32], inputs, until, float(entry["timestamp"]), number)
 
 
@@ -106,7 +108,9 @@ Place = tuple[int, int]
 """The last event that was read, and how many there were."""
 
 
-def pack(place: Place, wiped: Mapping[str, float], clean: Mapping[str, str], facts: Mapping[str, Facts]) -> str:
+def pack(
+    place: Place, wiped: Mapping[str, float], clean: Mapping[str, str], facts: Mapping[str, Facts]
+) -> str:
     """A ledger as one text."""
     assets = {asset: one.pack() for asset, one in facts.items()}
     return json.dumps({"place": place, "wiped": wiped, "clean": clean, "assets": assets})

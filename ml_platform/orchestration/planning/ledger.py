@@ -66,7 +66,7 @@ class Ledger:
         ledger = cls(instance)
         if instance.is_persistent:
             ledger = cls._open.setdefault(instance.run_storage.get_run_storage_id(), ledger)
-            ledger._instance = instance
+            ledger._instance = instance  # noqa: SLF001 (its own class)
         ledger.refresh()
         return ledger
 

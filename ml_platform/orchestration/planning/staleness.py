@@ -60,7 +60,9 @@ class Staleness:
         """The newest materialisation of each partition of an asset (of ``None`` when it has none)."""
         return self._noted.get(key) or self._ledger.built(key)
 
-    def window(self, node: Node, dep: dg.AssetKey, rule: Reads, partition: Partition, until: str = "") -> Window | None:
+    def window(
+        self, node: Node, dep: dg.AssetKey, rule: Reads, partition: Partition, until: str = ""
+    ) -> Window | None:
         """The time that a partition reads of a partitioned upstream; None: none of it."""
         if rule == "order":
             return None
@@ -168,7 +170,8 @@ class Staleness:
             )
 
         found = {
-            key: frozenset(p for p in partitions if not held(key, p)) for key, partitions in self.ready.items()
+            key: frozenset(p for p in partitions if not held(key, p))
+            for key, partitions in self.ready.items()
         }
         return {key: partitions for key, partitions in found.items() if partitions}
 
@@ -195,7 +198,9 @@ class Staleness:
                 before.add(dep)
         return frozenset(before)
 
-    def reads_any(self, key: dg.AssetKey, partition: Partition, dep: dg.AssetKey, of_dep: Spans | None, until: str) -> bool:
+    def reads_any(
+        self, key: dg.AssetKey, partition: Partition, dep: dg.AssetKey, of_dep: Spans | None, until: str
+    ) -> bool:
         """Whether a partition reads some of these partitions of an upstream (None: of one without partitions)."""
         node = self._nodes[key]
         rule = node.inputs.get(dep, "order")
@@ -258,7 +263,9 @@ class Staleness:
         """Whether there is nothing to wait for: a source of which nothing ever landed."""
         return node.calendar is not None and node.outside and not self._calendars.order(node.calendar)
 
-    def _is_stale(self, node: Node, partition: Partition, stale: Mapping[dg.AssetKey, frozenset[Partition]]) -> bool:
+    def _is_stale(
+        self, node: Node, partition: Partition, stale: Mapping[dg.AssetKey, frozenset[Partition]]
+    ) -> bool:
         built = self.built(node.key).get(partition)
         if built is None:
             return True

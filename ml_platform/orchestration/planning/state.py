@@ -89,7 +89,11 @@ def asset_states(platform: Platform, instance: dg.DagsterInstance, now: datetime
         states.append(
             AssetState(
                 asset=key.to_user_string(),
-                version=None if not count else ledger.built(key)[None].version if plain else digest(ledger.digest(key)),
+                version=None
+                if not count
+                else ledger.built(key)[None].version
+                if plain
+                else digest(ledger.digest(key)),
                 materialized_at=at.isoformat() if at else None,
                 partitions=None if plain else count,
                 freshness=freshness_of(graph.get(key).freshness_policy, at, now),

@@ -24,7 +24,9 @@ from ml_platform.orchestration.planning.waves import Batch, Wave, batches, first
 __all__ = ["Report", "Updater"]
 
 _SKIPPED = Failure("", "it was skipped: something that it is built with failed")
-_AGAIN = Failure("", "it is stale again as soon as it is made: what it records of its inputs is not what it reads")
+_AGAIN = Failure(
+    "", "it is stale again as soon as it is made: what it records of its inputs is not what it reads"
+)
 _MOST_TIMES = 3
 
 
@@ -117,9 +119,7 @@ class Updater:
                 retraining).
         """
         calendars = Calendars(self._instance)
-        report = Report(
-            new={c.name: new for c, keys in landed.items() if (new := calendars.extend(c, keys))}
-        )
+        report = Report(new={c.name: new for c, keys in landed.items() if (new := calendars.extend(c, keys))})
         calendars.follow({node.calendar for node in self.nodes.values() if node.calendar is not None})
         asked = False
         while True:
@@ -201,10 +201,14 @@ class Updater:
             raise_on_error=False,
         )
         report.run_ids.append(run_id)
+        self._note(batch, collect, report)
+
+    def _note(self, batch: Batch, collect: Collector, report: Report) -> None:
+        """Take note of what a run made, and of what failed; what input data held up is tried by halves."""
         report.steps += collect.steps
+        report.checks += collect.checks
         for key, made in collect.materialized.items():
             report.made.setdefault(key, Made()).join(made)
-        report.checks += collect.checks
         told: set[str] = set()
         for key in sorted(batch.keys - collect.made):
             failure, event = collect.failures.get(self._step_of[key], (_SKIPPED, None))

@@ -95,7 +95,11 @@ def batches(wave: Wave, state: Staleness, nodes: Graph, calendars: Calendars) ->
         calendars: in whose order ranges are.
     """
     keys_of: dict[tuple[Calendar | None, str | None, str | None], set[dg.AssetKey]] = defaultdict(set)
-    for group in {frozenset(k for k in wave if k in nodes[key].together and nodes[k].calendar == nodes[key].calendar) for key in wave}:
+    groups = {
+        frozenset(k for k in wave if k in nodes[key].together and nodes[k].calendar == nodes[key].calendar)
+        for key in wave
+    }
+    for group in groups:
         calendar = nodes[next(iter(group))].calendar
         chosen: dict[frozenset[dg.AssetKey], set[Partition]] = defaultdict(set)
         for partition in {p for key in group for p in wave[key]}:
@@ -106,7 +110,10 @@ def batches(wave: Wave, state: Staleness, nodes: Graph, calendars: Calendars) ->
                 keys_of[calendar, first, last] |= keys
     found = [Batch(frozenset(keys), *span) for span, keys in keys_of.items()]
     # Partitions come before what has none: a new day is scored by the release that is there, not by one made with it.
-    return sorted(found, key=lambda batch: (batch.first is None, batch.first or "", batch.last or "", sorted(batch.keys)))
+    return sorted(
+        found,
+        key=lambda batch: (batch.first is None, batch.first or "", batch.last or "", sorted(batch.keys)),
+    )
 
 
 def _spans(

@@ -1,5 +1,7 @@
 """The landing folder of a simulated bank, and the command that fills it."""
 
+import json
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from typer.testing import CliRunner
 from bank_simulator.bank import Bank
 from bank_simulator.cli import simulate
 from bank_simulator.landing import recall, simulated_days, write_days
+from bank_simulator.messages import messages
+from bank_simulator.sources import PAYMENTS, SOURCES, sources_of
 from ml_platform.errors import ConfigurationError
 
 OPENED = date(2024, 2, 1)
@@ -50,7 +54,11 @@ def run(*arguments: str) -> str:
 def test_one_folder_a_day_for_each_source(at_once: Path) -> None:
     assert simulated_days(at_once) == DAYS
     for day in DAYS:
-        assert pq.read_table(at_once / "payments" / day.isoformat()).equals(BANK.payments(day))
+        for source in SOURCES:
+            folder = at_once / source.name / day.isoformat()
+            rows = source.rows(BANK, day)
+            assert folder.exists() == (rows.num_rows > 0)
+            assert not rows.num_rows or pq.read_table(folder).equals(rows)
     customers = pq.read_table(at_once / "customers" / OPENED.isoformat())
     assert customers.num_rows == 80
     assert {path.parent.parent.name for path in at_once.glob("*/*/*")} == {
@@ -58,6 +66,8 @@ def test_one_folder_a_day_for_each_source(at_once: Path) -> None:
         "customers",
         "terminals",
         "fraud_reports",
+        "messages",
+        "resolutions",
     }
     for path in at_once.glob("*/*/*"):
         assert pq.read_metadata(path).num_rows > 0, "a source without news has no file"
@@ -80,7 +90,7 @@ def test_days_that_are_there_are_not_touched(tmp_path: Path) -> None:
     summary = write_days(BANK, DAYS[:4], tmp_path)
     assert summary.written == ()
     assert summary.unchanged == tuple(DAYS[:4])
-    assert (summary.payments, summary.fraud_reports) == (0, 0)
+    assert set(summary.rows.values()) == {0}
     assert times(tmp_path) == before
 
 
@@ -117,6 +127,17 @@ def test_somebody_elses_payments_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "payments" / str(DAYS[0])).exists()
 
 
+def test_somebody_elses_messages_are_refused(tmp_path: Path) -> None:
+    theirs = tmp_path / "messages" / "2019-05-01"
+    theirs.mkdir(parents=True)
+    (theirs / "ours.csv").touch()
+    with pytest.raises(ConfigurationError, match=r"ours\.csv was not written by the simulator"):
+        write_days(BANK, DAYS[:1], tmp_path)
+    assert recall(tmp_path) is None
+    earlier = BANK.model_copy(update={"version": 1})
+    assert write_days(earlier, DAYS[:1], tmp_path).written == (DAYS[0],), "it writes no messages"
+
+
 def test_a_file_beside_the_simulators_is_refused_before_its_day(tmp_path: Path) -> None:
     write_days(BANK, DAYS[:1], tmp_path)
     (tmp_path / "payments" / str(DAYS[0]) / "extra.csv").touch()
@@ -151,6 +172,73 @@ def test_the_command_continues_the_bank_that_is_there(tmp_path: Path, at_once: P
     assert contents(tmp_path) == contents(at_once)
     with pytest.raises(ConfigurationError, match="customers 80, not 81"):
         run("--days", "1", "--customers", "81", *landing)
+
+
+def test_payments_complete_a_day() -> None:
+    assert SOURCES[-1] is PAYMENTS
+    assert len({source.name for source in SOURCES}) == len(SOURCES)
+    assert sources_of(BANK) == SOURCES
+
+
+def remembered_by_an_earlier_version(landing: Path) -> None:
+    """Fills the folder with five days as the simulator did before it wrote messages."""
+    earlier = BANK.model_copy(update={"version": 1})
+    write_days(earlier, DAYS[:5], landing)
+    memory = json.loads((landing / ".simulator.json").read_text())
+    del memory["bank"]["drift_from"]
+    (landing / ".simulator.json").write_text(json.dumps(memory))
+
+
+def test_a_folder_of_an_earlier_version_is_continued_as_it_began(tmp_path: Path, at_once: Path) -> None:
+    remembered_by_an_earlier_version(tmp_path)
+    before = times(tmp_path)
+    said = run("--days", "7", "--landing", str(tmp_path))
+    assert "it has no messages and no resolutions" in said
+    assert not (tmp_path / "messages").exists()
+    assert not (tmp_path / "resolutions").exists()
+    after = contents(tmp_path)
+    assert {path: content for path, content in contents(at_once).items() if path in after} == after | {
+        ".simulator.json": (at_once / ".simulator.json").read_bytes()
+    }, "its payments are the same"
+    assert {path for path, time in times(tmp_path).items() if before.get(path, time) != time} == {
+        tmp_path / ".simulator.json"
+    }
+
+
+def test_a_folder_of_an_earlier_version_gets_messages_when_its_version_is_raised(
+    tmp_path: Path, at_once: Path
+) -> None:
+    remembered_by_an_earlier_version(tmp_path)
+    memory = (tmp_path / ".simulator.json").read_text()
+    (tmp_path / ".simulator.json").write_text(memory.replace('"version": 1', '"version": 2'))
+    run("--start", "2024-02-01", "--days", "12", "--landing", str(tmp_path))
+    assert contents(tmp_path) == contents(at_once)
+
+
+def test_the_drift_is_part_of_the_memory(tmp_path: Path) -> None:
+    bank = ("--customers", "80", "--terminals", "30", "--seed", "5", "--landing", str(tmp_path))
+    said = run("--start", "2024-02-01", "--days", "3", "--drift-from", "2024-02-04", *bank)
+    assert "seed 5, drift from 2024-02-04" in said
+    run("--days", "2", *bank)
+    drifting = BANK.model_copy(update={"drift_from": date(2024, 2, 4)})
+    assert pq.read_table(tmp_path / "messages" / "2024-02-05").equals(messages(drifting, date(2024, 2, 5)))
+    before = times(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"drift_from 2024-02-04, not 2024-02-05.*--landing"):
+        run("--days", "1", "--drift-from", "2024-02-05", *bank)
+    assert times(tmp_path) == before
+
+
+def test_a_drift_is_not_added_to_a_bank_without_one(tmp_path: Path) -> None:
+    write_days(BANK, DAYS[:2], tmp_path)
+    with pytest.raises(ConfigurationError, match="drift_from None, not 2024-03-01"):
+        run("--days", "1", "--drift-from", "2024-03-01", "--landing", str(tmp_path))
+
+
+def test_the_report_counts_what_happened_in_one_line(tmp_path: Path) -> None:
+    said = run("--start", "2024-02-01", "--days", "3", "--customers", "80", "--landing", str(tmp_path))
+    counted = r"\d+ payments, \d+ fraud reports, \d+ messages and \d+ resolutions of a bank with 80 customers"
+    assert re.search(counted, said)
+    assert len(said.strip().splitlines()) == 2
 
 
 def test_the_default_landing_folder_is_the_platforms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,3 +73,46 @@ def test_a_time_without_a_zone_is_refused(warehouse, dataset):
 def test_no_windows_are_refused(warehouse, dataset):
     with pytest.raises(ConfigurationError, match="no windows"):
         scoring_sql(dataset, warehouse.dialect, [])
+
+
+def reported(warehouse, dataset, rows):
+    """Values in place of returns, and the dataset that takes them as its label."""
+    warehouse.execute("CREATE TABLE shop.reasons (order_id VARCHAR, reported_at TIMESTAMPTZ, reason VARCHAR)")
+    for order, day, reason in rows:
+        moment = datetime(2011, 1, day, tzinfo=UTC)
+        warehouse.execute(
+            "INSERT INTO shop.reasons VALUES ($order, $at, $reason)",
+            {"order": order, "at": moment, "reason": reason},
+        )
+    label = dataset.label.model_copy(update={"relation": "shop.reasons", "value": "reason"})
+    return dataset.model_copy(update={"label": label})
+
+
+def test_a_value_is_that_of_the_newest_report_by_then_and_null_before(warehouse, dataset):
+    valued = reported(
+        warehouse, dataset, [("o1", 2, "size"), ("o1", 5, "colour"), ("o1", 9, "late"), ("o2", 8, None)]
+    )
+
+    def of(order, as_of):
+        rows = labelled(warehouse, valued, as_of).to_pylist()
+        return next((r["returned"], r["returned_available_at"]) for r in rows if r["order_id"] == order)
+
+    fifth = datetime(2011, 1, 5, tzinfo=UTC)
+    assert of("o1", fifth) == ("colour", fifth)
+    assert of("o1", fifth - timedelta(microseconds=1)) == ("size", datetime(2011, 1, 2, tzinfo=UTC))
+    assert of("o1", END) == ("late", datetime(2011, 1, 9, tzinfo=UTC))
+    assert of("o2", END) == (None, None), "a report without a value says nothing"
+    assert of("o3", END) == (None, None)
+
+
+def test_of_reports_at_one_time_the_greatest_value_counts(warehouse, dataset):
+    valued = reported(warehouse, dataset, [("o1", 3, "b"), ("o1", 3, "c"), ("o1", 3, "a")])
+    rows = labelled(warehouse, valued, END)
+    assert rows.num_rows == 100, "each event once"
+    assert [r["returned"] for r in rows.to_pylist() if r["order_id"] == "o1"] == ["c"]
+
+
+def test_without_a_label_there_are_no_label_columns(warehouse, dataset):
+    rows = labelled(warehouse, dataset.model_copy(update={"label": None}), END)
+    assert rows.column_names == ["order_id", "occurred_at", "buyer_id", "amount", "buyer__orders"]
+    assert rows.num_rows == 100

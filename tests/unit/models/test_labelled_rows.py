@@ -16,8 +16,9 @@ AS_OF = labelled.START + 30 * DAY
 
 def rows_and_fold(table=None, **changes):
     case = labelled.use_case(**changes)
-    rows = LabelledRows(labelled.parcels() if table is None else table, case, AS_OF)
-    return rows, folds(rows.first, AS_OF, case.model.split, case.dataset.label.delay)[0]
+    model = case.model()
+    rows = LabelledRows(labelled.parcels() if table is None else table, case, model, AS_OF)
+    return rows, folds(rows.first, AS_OF, model.split, case.data.maturity)[0]
 
 
 def between(table, start, end):
@@ -70,44 +71,72 @@ def test_request_features_do_not_see_the_label():
     assert not [name for name in seen if name.startswith("lost")]
 
 
-@pytest.mark.parametrize("known_days", [None, 4])
-def test_a_card_is_known_from_its_report_on(known_days):
+def test_the_rows_of_a_test_window_and_those_before_it_are_carried_along():
     table = labelled.parcels()
-    rows, fold = rows_and_fold(table, known_days=known_days)
-    since = fold.test_start - timedelta(days=10 if known_days is None else known_days)
-    expected = []
-    reports = [
-        (row["sender_id"], row["lost_available_at"]) for row in table.to_pylist() if row["lost_available_at"]
-    ]
-    for row in between(table, fold.test_start, fold.test_end).to_pylist():
-        day = row["occurred_at"].replace(hour=0, minute=0, second=0, microsecond=0)
-        expected.append(any(card == row["sender_id"] and since < at <= day for card, at in reports))
-    test = rows.test(fold)
-    assert test.known.tolist() == expected
-    assert 0 < sum(expected) < len(expected)
-
-
-def test_known_cards_are_the_handbooks_when_each_fraud_is_reported_after_the_delay():
-    table = labelled.parcels()
-    delayed = pc.if_else(
-        pc.equal(table.column("lost"), 1), pc.add(table.column("occurred_at"), pa.scalar(3 * DAY)), None
-    )
-    table = table.set_column(table.num_columns - 1, "lost_available_at", delayed)
     rows, fold = rows_and_fold(table)
-    frauds = [row for row in table.to_pylist() if row["lost"]]
-    expected = []
-    for row in between(table, fold.test_start, fold.test_end).to_pylist():
-        last = row["occurred_at"].date() - timedelta(
-            days=4
-        )  # of which the feedback is there: the day minus delay, before
-        in_train = {r["sender_id"] for r in frauds if fold.train_start <= r["occurred_at"] < fold.train_end}
-        since = {
-            r["sender_id"]
-            for r in frauds
-            if fold.train_end <= r["occurred_at"] and r["occurred_at"].date() <= last
-        }
-        expected.append(row["sender_id"] in in_train | since)
-    assert rows.test(fold).known.tolist() == expected
+    test = rows.test(fold)
+    columns = ["parcel_id", "occurred_at", "sender_id", "lost", "lost_available_at"]
+    assert test.rows.equals(between(table, fold.test_start, fold.test_end).select(columns))
+    assert test.earlier.equals(between(table, labelled.START, fold.test_start).select(columns))
+    assert (test.start, test.end) == (fold.test_start, fold.test_end)
+
+
+def valued(table, kind):
+    """The same parcels, with a value that is reported late in place of the event."""
+    case = labelled.use_case()
+    label = case.dataset.label.model_copy(
+        update={"value": "truth", "classes": ("far", "near") if kind == pa.string() else ()}
+    )
+    at = pc.add(table["occurred_at"], pa.scalar(timedelta(days=2, hours=5)))
+    late = pc.equal(pc.minute(table["occurred_at"]), 0)
+    reported = pc.if_else(late, pc.add(at, pa.scalar(9 * DAY)), at)
+    values = (
+        table["weight"] if kind == pa.float64() else pc.if_else(pc.greater(table["weight"], 1), "far", "near")
+    )
+    known = pc.less_equal(reported, pa.scalar(AS_OF))
+    table = table.set_column(5, "lost", pc.if_else(known, values, pa.scalar(None, kind)))
+    table = table.set_column(
+        6, "lost_available_at", pc.if_else(known, reported, pa.scalar(None, reported.type))
+    )
+    model = case.model().model_copy(update={"task": "multiclass" if kind == pa.string() else "regression"})
+    case = case.model_copy(
+        update={"dataset": case.dataset.model_copy(update={"label": label}), "models": (model,)}
+    )
+    rows = LabelledRows(table, case, model, AS_OF)
+    return rows, folds(rows.first, AS_OF, model.split, label.delay)[0], table
+
+
+def test_values_that_were_not_reported_by_then_are_left_out():
+    rows, fold, table = valued(labelled.parcels(), pa.float64())
+    train, test = rows.training(fold), rows.test(fold)
+    window = between(table, fold.train_start, fold.train_end)
+    expected = window.filter(pc.less_equal(window["lost_available_at"], pa.scalar(fold.test_start)))
+    assert train.labels.tolist() == expected["lost"].to_pylist()
+    assert train.features["weight"].equals(expected["weight"])
+    assert 0 < len(train.labels) < window.num_rows, "some were reported too late"
+    assert test.labels.tolist() == test.rows["lost"].to_pylist()
+    assert test.rows["lost"].null_count == 0
+    assert test.features.num_rows == test.rows.num_rows == len(test.labels)
+
+
+def test_classes_are_codes():
+    rows, fold, _ = valued(labelled.parcels(), pa.string())
+    data = rows.training(fold)
+    assert data.classes == ("far", "near")
+    assert data.labels.dtype == np.int64
+    weights = data.features["weight"].to_numpy()
+    assert data.labels.tolist() == np.where(weights > 1, 0, 1).tolist()
+
+
+def test_without_a_label_every_row_counts():
+    case = labelled.use_case()
+    model = case.model().model_copy(update={"task": "embedding"})
+    case = case.model_copy(update={"dataset": case.dataset.model_copy(update={"label": None})})
+    rows = LabelledRows(labelled.parcels().drop_columns(["lost", "lost_available_at"]), case, model, AS_OF)
+    fold = folds(rows.first, AS_OF, model.split, case.data.maturity)[0]
+    assert len(rows.training(fold).labels) == 0
+    assert rows.test(fold).features.num_rows > 0
+    assert rows.test(fold).rows.column_names == ["parcel_id", "occurred_at", "sender_id"]
 
 
 def test_one_class_is_refused_with_its_window_and_the_remedy():

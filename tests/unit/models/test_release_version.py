@@ -16,7 +16,8 @@ from ml_platform.models.releases.manifest import (
     ReleaseManifest,
     Window,
     describe_files,
-)from ml_platform.models.tasks.base import Distribution
+)
+from ml_platform.models.tasks.base import Distribution
 
 MODEL = (ReleaseFile(path="model.ubj", sha256="ab" * 32, size=7),)
 

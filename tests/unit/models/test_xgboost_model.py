@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from decimal import Decimal
 
 import numpy as np
@@ -7,9 +5,9 @@ import pyarrow as pa
 import pytest
 from samples import labelled
 
-from ml_platform.errors import ConfigurationError, NotFoundError, SchemaMismatchError, UnreadableFileError
-from ml_platform.models.frameworks.base import feature_matrix, framework
-from ml_platform.models.frameworks.xgboost import XGBoostModel
+from ml_platform.errors import ConfigurationError, SchemaMismatchError
+from ml_platform.models.frameworks.base import feature_matrix
+from ml_platform.models.frameworks.xgboost import XGBoostModel, library
 from ml_platform.models.training.data import TrainingData
 from ml_platform.models.training.versions import files_digest
 
@@ -25,41 +23,11 @@ def model(data):
     return labelled.train(data, {"rounds": 5, "max_depth": 3}, seed=1)
 
 
-def test_a_loaded_model_predicts_what_the_saved_one_did(model, data, tmp_path):
-    model.save(tmp_path / "m")
-    loaded = framework("xgboost").model.load(tmp_path / "m")
-    scores = model.predict(data.features)
-    assert np.array_equal(loaded.predict(data.features), scores)
-    assert (scores.dtype, scores.shape) == (np.float64, (data.features.num_rows,))
-    assert loaded.feature_names == ("weight", "distance")
-    loaded.save(tmp_path / "again")
-    assert files_digest(tmp_path / "again") == files_digest(tmp_path / "m")
-
-
 @pytest.mark.parametrize("threads", [1, 2])
 def test_training_again_gives_the_same_bytes_with_any_number_of_threads(model, data, tmp_path, threads):
     labelled.train(data, {"rounds": 5, "max_depth": 3, "nthread": threads}, seed=1).save(tmp_path / "again")
     model.save(tmp_path / "m")
     assert files_digest(tmp_path / "again") == files_digest(tmp_path / "m")
-
-
-def test_columns_are_found_by_name_and_others_ignored(model, data):
-    mixed = data.features.select(["distance", "weight"]).append_column("x", pa.nulls(data.features.num_rows))
-    assert np.array_equal(model.predict(mixed), model.predict(data.features))
-
-
-def test_nulls_and_nan_are_missing_values(model):
-    with_null = pa.table({"weight": [1.0], "distance": pa.array([None], pa.float64())})
-    with_nan = pa.table({"weight": [1.0], "distance": [float("nan")]})
-    untyped = pa.table({"weight": [1.0], "distance": pa.nulls(1)})
-    assert model.predict(with_null) == model.predict(with_nan) == model.predict(untyped)
-
-
-def test_a_missing_or_textual_feature_is_refused_by_name(model):
-    with pytest.raises(SchemaMismatchError, match=r"needs the features \['distance'\]"):
-        model.predict(pa.table({"weight": [1.0]}))
-    with pytest.raises(SchemaMismatchError, match="'distance' is string"):
-        model.predict(pa.table({"weight": [1.0], "distance": ["far"]}))
 
 
 def test_numbers_of_every_kind_become_float32():
@@ -78,37 +46,30 @@ def test_numbers_of_every_kind_become_float32():
     )
 
 
-def test_importance_is_a_share_of_each_feature(model):
-    shares = model.importance()
-    assert set(shares) == {"weight", "distance"}
-    assert sum(shares.values()) == pytest.approx(1)
-    assert shares["weight"] > shares["distance"]
+def test_a_text_is_no_part_of_a_matrix_and_the_remedy_is_named():
+    table = pa.table({"weight": [1.0], "address": ["far"]})
+    with pytest.raises(SchemaMismatchError, match=r"'address' is string.*encode it in `train`.*feature SQL"):
+        feature_matrix(table, ("weight", "address"))
 
 
-def test_what_is_not_a_model_is_refused(model, tmp_path):
-    with pytest.raises(NotFoundError, match="no XGBoost model"):
-        XGBoostModel.load(tmp_path)
-    model.save(tmp_path)
-    content = (tmp_path / "model.ubj").read_bytes()
-    for broken in (b"", b"not a model", content[: len(content) // 2]):
-        (tmp_path / "model.ubj").write_bytes(broken)
-        with pytest.raises(UnreadableFileError, match="is not an XGBoost model"):
-            XGBoostModel.load(tmp_path)
-
-
-def test_an_unknown_framework_is_refused_with_those_that_exist():
-    with pytest.raises(ConfigurationError, match=r"'torchx'.*xgboost"):
-        framework("torchx")
-
-
-def test_loading_a_model_imports_neither_dagster_nor_mlflow(model, tmp_path):
-    model.save(tmp_path)
-    code = (
-        "import sys, pathlib; from ml_platform.models.frameworks.base import framework; "
-        "framework('xgboost').model.load(pathlib.Path(sys.argv[1])); "
-        "print([m for m in ('dagster', 'mlflow', 'sklearn.linear_model', 'matplotlib') if m in sys.modules])"
+@pytest.mark.parametrize("objective", ["multi:softmax", "rank:pairwise", "binary:hinge"])
+def test_an_objective_without_probabilities_is_refused_with_those_that_have(data, objective):
+    rows = library().DMatrix(
+        feature_matrix(data.features, data.feature_names), data.labels, feature_names=["a", "b"]
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    settings = {"objective": objective, **({"num_class": 2} if "multi" in objective else {})}
+    booster = library().train(settings, rows, num_boost_round=1)
+    with pytest.raises(ConfigurationError, match=rf"{objective} gives neither.*binary:logistic"):
+        XGBoostModel(booster)
+
+
+def test_a_booster_without_names_of_features_or_classes_is_refused(data):
+    rows = library().DMatrix(feature_matrix(data.features, data.feature_names), data.labels)
+    with pytest.raises(ConfigurationError, match="no feature_names"):
+        XGBoostModel(library().train({"objective": "binary:logistic"}, rows, num_boost_round=1))
+    named = library().DMatrix(
+        feature_matrix(data.features, data.feature_names), data.labels, feature_names=["a", "b"]
     )
-    assert done.stdout.strip() == "[]"
+    booster = library().train({"objective": "multi:softprob", "num_class": 2}, named, num_boost_round=1)
+    with pytest.raises(ConfigurationError, match=r"pass data\.classes"):
+        XGBoostModel(booster)

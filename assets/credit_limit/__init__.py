@@ -1,0 +1,114 @@
+"""Credit limit: how much will each customer spend in the next 30 days?
+
+A statistical model of borrowing starts with that. The population is every customer with a payment in the last 90 days,
+as of each Monday, 00:00 UTC. This folder is the whole use case; ``use_case`` below is all that the platform needs.
+"""
+
+from datetime import timedelta
+
+from assets.bank.sources import PAYMENTS
+from assets.credit_limit.schema import schema
+from assets.credit_limit.train import train
+from ml_platform.use_case import (
+    BatchPrediction,
+    Dataset,
+    FeatureView,
+    Gate,
+    Label,
+    Model,
+    Retraining,
+    Segment,
+    Split,
+    SyncGuard,
+    UseCase,
+)
+
+__all__ = ["use_case"]
+
+HORIZON = timedelta(days=30)
+
+expected_spend = FeatureView(
+    name="customer_expected_spend",
+    relation="features.customer_expected_spend",
+    entity=("customer_id",),
+    features=("expected_spend_30d", "release"),
+    ttl=timedelta(days=14),
+    guard=SyncGuard(
+        max_null_share={"expected_spend_30d": 0},
+        ranges={"expected_spend_30d": (0, None)},
+        max_age=timedelta(days=9),
+    ),
+    owner="team:lending",
+    description="Spend of each customer over the next 30 days, as the released model expects it.",
+)
+
+use_case = UseCase(
+    name="credit_limit",
+    owner="team:lending",
+    description="Expected spend of each customer over the next 30 days, every Monday, to set limits by.",
+    tags={"domain": "lending"},
+    sources=(PAYMENTS,),
+    dataset=Dataset(
+        events="features.customer_weekly",
+        id="customer_week_id",
+        keys=("customer_id",),
+        features=(
+            *(f"spend_{days}d" for days in (7, 30, 90)),
+            *(f"payments_{days}d" for days in (7, 30, 90)),
+            "spend_previous_30d",
+            "amount_mean_90d",
+            "amount_max_90d",
+            "active_days_30d",
+            "weekend_share_90d",
+            "days_since_first",
+            "days_since_last",
+        ),
+        label=Label(
+            name="spend_next_30d",
+            relation="features.customer_spend_after",
+            id="customer_week_id",
+            available_at="available_at",
+            value="spend_next_30d",
+            delay=HORIZON,
+            range=(0, None),
+        ),
+        data_schema=schema,
+    ),
+    models=(
+        Model(
+            task="regression",
+            framework="lightgbm",
+            train=train,
+            parameters={
+                "rounds": 300,
+                "objective": "regression_l1",
+                "learning_rate": 0.05,
+                "num_leaves": 15,
+                "min_data_in_leaf": 200,
+                "feature_fraction": 0.8,
+                "bagging_fraction": 0.8,
+                "bagging_freq": 1,
+            },
+            split=Split(min_train_days=7, delay_days=HORIZON.days, test_days=7, folds=2),
+            gate=Gate(
+                limits={"mae": 1000.0, "r2": 0.2, "bias": 300.0},
+                segments=(
+                    Segment(name="small_spenders", column="spend_30d", high=500),
+                    Segment(name="medium_spenders", column="spend_30d", low=500, high=3000),
+                    Segment(name="large_spenders", column="spend_30d", low=3000),
+                ),
+                segment_metric="mae",
+                segment_limit=5000.0,
+            ),
+        ),
+    ),
+    batch_predictions=(
+        BatchPrediction(
+            relation="predictions.credit_limit",
+            topic="credit_limit.predictions",
+            columns=("customer_id", "spend_30d"),
+        ),
+    ),
+    feature_views=(expected_spend,),
+    retraining=Retraining(min_new_labels=5000, metric="mae", limit=1500.0, cool_down=timedelta(days=7)),
+)

@@ -1,0 +1,12 @@
+{{ config(materialized='view') }}
+{#- The spend that the released model expects of each customer; of several releases' predictions, that of the newest. -#}
+select
+    customer_id,
+    occurred_at as event_timestamp,
+    occurred_at as available_at,
+    value as expected_spend_30d,
+    release,
+    week
+from {{ source('predictions', 'credit_limit') }}
+where stage = 'champion'
+qualify row_number() over (partition by customer_id, week order by promotion desc) = 1
