@@ -271,7 +271,7 @@ class BatchPrediction(Declaration):
     )
     instant: bool = Field(
         default=False,
-        description="With `cadence`: predict for the first instant of each partition alone, of a population as of then.",
+        description="With `cadence`: predict for the first instant of each partition alone: a population as of then.",
     )
 
     @model_validator(mode="after")
