@@ -18,8 +18,8 @@ last (placebos). The tail is chosen by the earlier blocks alone, as the one that
 would, the feature is not judged.
 
 A feature may also hold the label among others, as a shop's share of returned orders does. Then it changes where the
-label is: at the event itself, or soon after. So besides a feature itself, its change since the entity's last event, until its
-next, and until its first on a later day, are judged in the same way, for each entity.
+label is: at the event itself, or soon after. So besides a feature itself, its change since the entity's last event,
+until its next, and until its first on a later day, are judged in the same way, for each entity.
 
 Where reports take so long that no positive is reported by the end of its block (all of them a week, say), *p* is 0 and
 *o* says nothing. There the earlier blocks say how full the tail is, and how full of positives: in the last block an
