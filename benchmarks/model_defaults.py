@@ -22,10 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from labelled_payments import cached
 
 from assets.card_fraud import use_case
-from ml_platform.models.evaluation.baselines import fit_baselines
 from ml_platform.models.evaluation.metrics import evaluate
 from ml_platform.models.frameworks.base import feature_matrix
 from ml_platform.models.frameworks.xgboost import XGBoostModel, library
+from ml_platform.models.tasks.base import task
 from ml_platform.models.training.data import LabelledRows, TrainingData
 from ml_platform.models.training.splits import folds
 from ml_platform.use_case import Split, UseCase
@@ -81,40 +81,36 @@ def variants() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "base_score 0.5", {"base_score": 0.5}
 
 
-def with_changes(
-    parameters: Mapping[str, Any], split: Split, known_days: int | None, *, request: bool = True
-) -> UseCase:
+def with_changes(parameters: Mapping[str, Any], split: Split, *, request: bool = True) -> UseCase:
     """The use case without its views (the benchmark's rows have none), and with something changed."""
-    dataset = use_case.dataset.model_copy(update={"views": ()})
+    dataset = use_case.data.model_copy(update={"views": ()})
     changes: dict[str, Any] = {
-        "parameters": {**use_case.model.parameters, **parameters}, "split": split, "known_days": known_days,
-    }  # fmt: skip
+        "parameters": {**use_case.model().parameters, **parameters},
+        "split": split,
+    }
     if not request:
         changes |= {"request_features": None, "request_feature_names": ()}
-    model = use_case.model.model_copy(update=changes)
-    return use_case.model_copy(update={"dataset": dataset, "model": model})
+    model = use_case.model().model_copy(update=changes)
+    return use_case.model_copy(update={"dataset": dataset, "models": (model,)})
 
 
 def measure(
     table: pa.Table, as_of: datetime, case: UseCase, *, baselines: bool = False
 ) -> dict[str, tuple[list[float], float]]:
     """Mean of each metric over the folds, and processor seconds of fitting, of the model (and the baselines)."""
-    rows = LabelledRows(table, case, as_of)
+    model = case.model()
+    rows = LabelledRows(table, case, model, as_of)
     found: dict[str, list[dict[str, float]]] = {}
     seconds = 0.0
-    for fold in folds(rows.first, as_of, case.model.split, case.dataset.label.delay):
+    for fold in folds(rows.first, as_of, model.split, case.data.maturity):
         train, test = rows.training(fold), rows.test(fold)
         started = time.process_time()
-        scorers: dict[str, Any] = {
-            "model": case.model.train(train, dict(case.model.parameters), case.model.seed)
-        }
+        scorers: dict[str, Any] = {"model": model.train(train, dict(model.parameters), model.seed)}
         seconds += time.process_time() - started
         if baselines:
-            scorers |= fit_baselines(train)
+            scorers |= task(model.task).baselines(train)
         for name, scorer in scorers.items():
-            found.setdefault(name, []).append(
-                evaluate(scorer.predict(test.features), test, case.model.precision_k)
-            )
+            found.setdefault(name, []).append(evaluate(model, scorer.predict(test.features), test))
     return {
         name: ([float(np.mean([fold[metric] for fold in all_folds])) for metric in METRICS], seconds)
         for name, all_folds in found.items()
@@ -146,27 +142,26 @@ def against_the_handbook(table: pa.Table, as_of: datetime) -> None:
         "our defaults": {},
     }
     for name, parameters in compared.items():
-        figures = measure(table, as_of, with_changes(parameters, week, None), baselines=not parameters)
+        figures = measure(table, as_of, with_changes(parameters, week), baselines=not parameters)
         for scorer, line in figures.items():
             show(name if scorer == "model" else scorer, line)
 
 
 def one_change_at_a_time(table: pa.Table, as_of: datetime) -> None:
     """What each choice is worth."""
-    split, known = use_case.model.split.model_copy(update={"folds": 2}), use_case.model.known_days
+    split = use_case.model().split.model_copy(update={"folds": 2})
     header(f"Simulated bank: one change at a time ({split.train_days} days of training, {split.folds} folds)")
     for label, parameters in variants():
-        case = with_changes(parameters, split, known)
+        case = with_changes(parameters, split)
         if label.startswith(ON_PLAIN_ROWS):
-            case = case.model_copy(
-                update={"model": case.model.model_copy(update={"train": train_on_plain_rows})}
-            )
+            plain = case.model().model_copy(update={"train": train_on_plain_rows})
+            case = case.model_copy(update={"models": (plain,)})
         for scorer, figures in measure(table, as_of, case, baselines=not parameters).items():
             show(label if scorer == "model" else scorer, figures)
-    show("no request features", measure(table, as_of, with_changes({}, split, known, request=False))["model"])
+    show("no request features", measure(table, as_of, with_changes({}, split, request=False))["model"])
     for days in (7, 14, 60):
         other = split.model_copy(update={"train_days": days})
-        show(f"train_days {days}", measure(table, as_of, with_changes({}, other, known))["model"])
+        show(f"train_days {days}", measure(table, as_of, with_changes({}, other))["model"])
 
 
 def main() -> None:

@@ -25,7 +25,8 @@ from ml_platform.use_case import (
 
 __all__ = ["use_case"]
 
-HORIZON = timedelta(days=30)
+KNOWN_AFTER = timedelta(days=35)
+"""Spend is added up on the Monday after its 30 days, the fifth after the prediction."""
 
 expected_spend = FeatureView(
     name="customer_expected_spend",
@@ -69,7 +70,7 @@ use_case = UseCase(
             id="customer_week_id",
             available_at="available_at",
             value="spend_next_30d",
-            delay=HORIZON,
+            delay=KNOWN_AFTER,
             range=(0, None),
         ),
         data_schema=schema,
@@ -89,7 +90,7 @@ use_case = UseCase(
                 "bagging_fraction": 0.8,
                 "bagging_freq": 1,
             },
-            split=Split(min_train_days=7, delay_days=HORIZON.days, test_days=7, folds=2),
+            split=Split(min_train_days=7, delay_days=KNOWN_AFTER.days, test_days=7, folds=1),
             gate=Gate(
                 limits={"mae": 1000.0, "r2": 0.2, "bias": 300.0},
                 segments=(

@@ -66,6 +66,8 @@ def predict_partitions(
     warehouse: Warehouse,
     scorers: Scorers,
     progress: Callable[[str], None] = _log.info,
+    *,
+    instant: bool = False,
 ) -> Predicted:
     """Score every event of some partitions and replace their predictions, release by release.
 
@@ -80,6 +82,7 @@ def predict_partitions(
         warehouse: where features are read and predictions are written.
         scorers: the champion and the shadows.
         progress: told how many rows are done.
+        instant: the events are a population as of each partition's start, and lie at that instant.
 
     Raises:
         SchemaMismatchError: the dataset does not have a feature that the champion needs, or a column to carry along;
@@ -90,7 +93,7 @@ def predict_partitions(
     if not keys:
         return Predicted([], failed=failed)
     wanted = sorted(set(keys), key=cadence.start)
-    windows = windows_of(cadence, wanted, instant=scoring.declared.instant)
+    windows = windows_of(cadence, wanted, instant=instant)
     query = scoring_sql(scoring.dataset, warehouse.dialect, windows)
     with ExitStack() as files:
         shadows = [_Shadow(s, files.enter_context(tempfile.TemporaryFile())) for s in scorers.shadows]

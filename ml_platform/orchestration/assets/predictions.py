@@ -44,8 +44,8 @@ def prediction_calendar(scoring: BatchScoring, events: Calendar | None) -> Calen
             f"dataset.events of use case {scoring.use_case.name} is {scoring.dataset.events!r}, which follows no "
             "calendar: it is made from no source, or from several; name a relation that is made from one"
         )
-    declared = scoring.declared
-    return derived(events, declared.cadence, instant=declared.instant) if declared.cadence else events
+    cadence = scoring.declared.cadence
+    return derived(events, cadence) if cadence and cadence != events.cadence else events
 
 
 def prediction_key(scoring: BatchScoring, name: str) -> dg.AssetKey:
@@ -108,7 +108,13 @@ def predictions_asset(scoring: BatchScoring, calendar: Calendar) -> dg.AssetsDef
             Registry(registry), scoring.owner.name, scoring.model.name, scratch / "releases"
         )
         made = predict_partitions(
-            scoring, calendar.cadence, recording.keys, warehouse, scorers, context.log.info
+            scoring,
+            calendar.cadence,
+            recording.keys,
+            warehouse,
+            scorers,
+            context.log.info,
+            instant=calendar.instant,
         )
         rows = {partition.key: partition.rows for partition in made.champion}
         recording.finish(

@@ -2,7 +2,7 @@
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ def _models(
         events = list(build.stream())
         built = {event.output_name for event in events if isinstance(event, dg.Output)}
         _record(context, recording, warehouse, calendar, _keys(context, built))
-        yield from events
+        yield from _upstream_first_of(context, events)
         log = results.with_name("dbt.log")
         if not results.exists():  # dbt writes it last: it was killed, or failed before it began
             raise MLPlatformError(f"dbt ended before it was done; the log is {log}; {build.get_error()}")
@@ -171,6 +171,23 @@ def _upstream_first(specs: Mapping[dg.AssetKey, dg.AssetSpec]) -> list[dg.AssetK
         {key: {dep.asset_key for dep in spec.deps} & set(specs) for key, spec in specs.items()}
     )
     return list(order.static_order())
+
+
+def _upstream_first_of(context: dg.AssetExecutionContext, events: Iterable[Any]) -> list[Any]:
+    """Events as Dagster takes them: outputs upstream first, by what tests read too, which dbt does not wait for."""
+    by_output = context.assets_def.keys_by_output_name
+    order = {
+        key: place
+        for place, key in enumerate(_upstream_first({spec.key: spec for spec in context.assets_def.specs}))
+    }
+    return sorted(
+        events,
+        key=lambda event: (
+            order[by_output[event.output_name]]
+            if isinstance(event, dg.Output) and event.output_name in by_output
+            else len(order)
+        ),
+    )
 
 
 def _errors(results: Mapping[str, Any]) -> list[str]:
