@@ -1,6 +1,7 @@
 """Shows, on a console, what an update is doing."""
 
 import logging
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -16,13 +17,17 @@ class RunProgress:
     """A line for each finished step and a spinner for the one that runs; where nobody watches, the lines alone.
 
     What the library warns of (a lock that is waited for) is shown as it happens.
+
+    Attributes:
+        nouns: what a partition of an asset is called: hour, day or week.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._status: Status | None = None
-        self._days: dict[str, int] = {}
-        self._names: dict[str, dict[str, None]] = {}
+        self.nouns: Mapping[dg.AssetKey, str] = {}
+        self._partitions: dict[str, int] = {}
+        self._names: dict[str, dict[dg.AssetKey, None]] = {}
         self._log = _Shown(self)
 
     def __enter__(self) -> Self:
@@ -55,12 +60,12 @@ class RunProgress:
         step = event.step_key or ""
         name = step.replace("__", "/")
         if event.event_type == DagsterEventType.STEP_START:
-            self._days[step], self._names[step] = 0, {}
+            self._partitions[step], self._names[step] = 0, {}
             if self._status is not None:
                 self._status.update(f"{name} …")
         elif event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.asset_key is not None:
-            self._names[step][event.asset_key.to_user_string()] = None
-            self._days[step] += event.partition is not None
+            self._names[step][event.asset_key] = None
+            self._partitions[step] += event.partition is not None
         elif event.event_type == DagsterEventType.STEP_SUCCESS and self._names[step]:
             seconds = event.step_success_data.duration_ms / 1000
             self._console.print(f"  [green]✓[/] {self._label(step):<52} {seconds:>7.1f} s", highlight=False)
@@ -68,16 +73,12 @@ class RunProgress:
             self._console.print(f"  [red]✗[/] {name}", highlight=False)
 
     def _label(self, step: str) -> str:
-        names = list(self._names[step])
-        days = self._days[step] // max(len(names), 1)
-        shown = (
-            names[0]
-            if len(names) == 1
-            else f"{len(names)} assets of {names[-1].split('/')[0]}"
-            if names
-            else step
-        )
-        return f"{shown}, {days} day{'s' * (days != 1)}" if days else shown
+        keys = list(self._names[step])
+        one = keys[-1]
+        shown = one.to_user_string() if len(keys) == 1 else f"{len(keys)} assets of {one.path[0]}"
+        count = self._partitions[step] // len(keys)
+        noun = self.nouns.get(one, "partition")
+        return f"{shown}, {count} {noun}{'s' * (count != 1)}" if count else shown
 
 
 class _Shown(logging.Handler):

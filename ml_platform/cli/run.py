@@ -64,6 +64,7 @@ def run(
             selection=platform.selection(use_case) if use_case else None,
             log_level="INFO" if verbose else "CRITICAL",
         )
+        progress.nouns = {key: n.calendar.cadence.noun for key, n in updater.nodes.items() if n.calendar}
         notes: list[str] = []
         report = updater.update(
             platform.landed(sources),

@@ -95,11 +95,15 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     folder = prepare_home(settings)
     ref = InstanceRef.from_dir(str(folder), overrides=_overrides(folder))
     storage = ref.storage
+    runs = storage.run_storage if storage else ref.run_storage
+    events = storage.event_log_storage if storage else ref.event_storage
+    if runs is None or events is None:
+        raise ConfigurationError(f"{folder / 'dagster.yaml'} names no storage; name one, or delete the file")
     with HomeInstance(
         instance_type=InstanceType.PERSISTENT,
         local_artifact_storage=ref.local_artifact_storage,
-        run_storage=storage.run_storage if storage else ref.run_storage,
-        event_storage=storage.event_log_storage if storage else ref.event_storage,
+        run_storage=runs,
+        event_storage=events,
         compute_log_manager=None,
         run_coordinator=None,
         run_launcher=None,

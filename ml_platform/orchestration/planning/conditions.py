@@ -83,8 +83,8 @@ class WhenStale(dg.AutomationCondition[dg.AssetKey]):
 class _Skipped(dg.AutomationResult[dg.AssetKey]):
     """As if this tick had not been: conditions that look back go on from the last one that was evaluated."""
 
-    def get_new_cursor(self) -> AutomationConditionCursor:
-        before: AutomationConditionCursor | None = self._context._cursor  # noqa: SLF001 (there is no other way to it)
+    def get_new_cursor(self) -> AutomationConditionCursor[dg.AssetKey]:
+        before: AutomationConditionCursor[dg.AssetKey] | None = self._context._cursor  # noqa: SLF001 (there is no other way to it)
         return before if before is not None else super().get_new_cursor()
 
 

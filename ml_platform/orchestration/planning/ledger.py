@@ -9,7 +9,7 @@ takes that and the events since. It is never more than a summary: lost, it is ma
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ import sqlalchemy as db
 from dagster import DagsterEventType
 from dagster._core.storage.event_log.schema import AssetKeyTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
 from ml_platform.errors import ConfigurationError
 from ml_platform.orchestration.planning.facts import (
@@ -65,7 +66,10 @@ class Ledger:
         """The ledger of an instance's storage, refreshed; one in a process, however many instances are opened on it."""
         ledger = cls(instance)
         if instance.is_persistent:
-            ledger = cls._open.setdefault(instance.run_storage.get_run_storage_id(), ledger)
+            storage = instance.run_storage
+            if not isinstance(storage, SqlRunStorage):
+                raise _not_sql("runs", storage)
+            ledger = cls._open.setdefault(storage.get_run_storage_id(), ledger)
             ledger._instance = instance  # noqa: SLF001 (its own class)
         ledger.refresh()
         return ledger
@@ -166,9 +170,9 @@ class Ledger:
             .order_by(_LOG.id)
         )
         with self._storage.index_connection() as connection:
-            rows = connection.execute(query).fetchall()
+            rows: Sequence[Any] = connection.execute(query).fetchall()
         for number, asset, partition, event in rows:
-            yield str(asset), partition, read_fact(int(number), event)
+            yield asset, partition, read_fact(number, event)
 
     def _counted(self) -> int:
         """Materialisations up to the cursor, as the log has them now.
@@ -184,16 +188,20 @@ class Ledger:
         table = AssetKeyTable.c
         query = db.select(table.asset_key, table.wipe_timestamp).where(table.wipe_timestamp.is_not(None))
         with self._storage.index_connection() as connection:
-            rows = connection.execute(query).fetchall()
+            rows: Sequence[Any] = connection.execute(query).fetchall()
         for asset, at in rows:
-            yield str(asset), at.timestamp() if at.tzinfo else at.replace(tzinfo=UTC).timestamp()
+            yield asset, at.timestamp() if at.tzinfo else at.replace(tzinfo=UTC).timestamp()
 
     @property
     def _storage(self) -> SqlEventLogStorage:
         storage = self._instance.event_log_storage
         if not isinstance(storage, SqlEventLogStorage):
-            raise ConfigurationError(
-                f"Dagster keeps its events in {type(storage).__name__}, which cannot be asked by SQL; use the SQLite "
-                "or PostgreSQL storage"
-            )
+            raise _not_sql("events", storage)
         return storage
+
+
+def _not_sql(what: str, storage: object) -> ConfigurationError:
+    return ConfigurationError(
+        f"Dagster keeps its {what} in {type(storage).__name__}, which cannot be asked by SQL; use the SQLite or "
+        "PostgreSQL storage"
+    )

@@ -112,7 +112,7 @@ class Recording:
         Returns:
             Dagster's data version: of the only partition, or of all of them together.
         """
-        made: dict[Partition, str] = {None: versions} if isinstance(versions, str) else {**versions}
+        made: dict[Partition, str] = {None: versions} if isinstance(versions, str) else dict(versions.items())
         until = read_until.isoformat() if read_until else ""
         for partition, version in made.items():
             facts: dict[str, Any] = {VERSION: version, INPUTS: self._state.inputs(key, partition, until)}

@@ -32,7 +32,7 @@ class Series:
         hashes = (_hash(key, versions[key]) for key in self.keys)
         self._sums = [0, *accumulate(hashes, lambda total, one: (total + one) % _MODULUS)]
 
-    def within(self, window: Window) -> slice:
+    def within(self, window: Window) -> "slice[int, int, None]":
         """Positions of the partitions that overlap a window."""
         return overlapping(self._starts, self._length, window)
 
@@ -61,7 +61,7 @@ class Spans:
         return found.stop > found.start
 
 
-def overlapping(starts: list[datetime], length: timedelta, window: Window) -> slice:
+def overlapping(starts: list[datetime], length: timedelta, window: Window) -> "slice[int, int, None]":
     """Positions in ``starts`` of the partitions of one length that overlap a window."""
     start, end = window
     first = 0 if start is None else bisect_right(starts, start - length)
