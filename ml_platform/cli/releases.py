@@ -25,6 +25,8 @@ __all__ = ["releases"]
 
 releases = typer.Typer(no_args_is_help=True, help="Released models.")
 
+_VERSION_WIDTH = 21  # of a whole version, which a person copies
+
 UseCaseOption = Annotated[
     str | None, typer.Option("--use-case", help="Whose; needed when there are several.")
 ]
@@ -99,22 +101,21 @@ def list_releases(use_case: UseCaseOption = None, model: ModelOption = None) -> 
             for stage in registry.stage_names(*chosen.path)
             for entry in registry.history(*chosen.path, stage)
         ]
-    table = Table(
-        *("when (UTC)", "stage", "version", "what", "who", "why", ""),
-        title=f"releases of {name}",
-        title_justify="left",
-    )
+    table = Table(title=f"releases of {name}", title_justify="left")
+    for column in ("when (UTC)", "stage", "version", "what", "who", "why"):
+        table.add_column(column, min_width=_VERSION_WIDTH if column == "version" else None)
     for entry in sorted(changes, key=lambda e: (e.at, e.stage, e.sequence)):
         newest = now.get(entry.stage)
-        said = "serves now" if entry.stage == CHAMPION else "on trial now"
+        marked = ""
+        if newest and entry.sequence == newest.sequence:
+            marked = "\nserves now" if entry.stage == CHAMPION else "\non trial now"
         table.add_row(
             f"{entry.at:%Y-%m-%d %H:%M:%S}",
-            entry.stage,
+            entry.stage + marked,
             entry.version or "nobody",
             entry.action,
             entry.who,
             entry.why,
-            said if newest and entry.sequence == newest.sequence else "",
         )
     Console().print(table if table.row_count else f"{name} has no release yet; run `ml-platform run`")
 
