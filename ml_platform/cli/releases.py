@@ -25,8 +25,6 @@ __all__ = ["releases"]
 
 releases = typer.Typer(no_args_is_help=True, help="Released models.")
 
-_VERSION_WIDTH = 21  # of a whole version, which a person copies
-
 UseCaseOption = Annotated[
     str | None, typer.Option("--use-case", help="Whose; needed when there are several.")
 ]
@@ -103,7 +101,7 @@ def list_releases(use_case: UseCaseOption = None, model: ModelOption = None) -> 
         ]
     table = Table(title=f"releases of {name}", title_justify="left")
     for column in ("when (UTC)", "stage", "version", "what", "who", "why"):
-        table.add_column(column, min_width=_VERSION_WIDTH if column == "version" else None)
+        table.add_column(column, no_wrap=column == "version")  # which a person copies
     for entry in sorted(changes, key=lambda e: (e.at, e.stage, e.sequence)):
         newest = now.get(entry.stage)
         marked = ""
