@@ -269,16 +269,6 @@ class BatchPrediction(Declaration):
     cadence: Cadence | None = Field(
         default=None, description="How often; None: that of the dataset's events."
     )
-    instant: bool = Field(
-        default=False,
-        description="With `cadence`: predict for the first instant of each partition alone: a population as of then.",
-    )
-
-    @model_validator(mode="after")
-    def _instants_have_a_cadence(self) -> "BatchPrediction":
-        if self.instant and self.cadence is None:
-            raise ValueError(f"batch prediction {self.relation} is instant; declare its cadence too")
-        return self
 
 
 class Retraining(Declaration):

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from pydantic import ValidationError
 from samples import shop
 from samples.scorers import NAMES, breaks, by_amount, by_items, scorer
 
@@ -259,14 +258,12 @@ def test_windows_come_from_the_cadences_keys(
 
 
 def test_a_population_is_scored_at_the_first_instant_of_each_partition(warehouse: DuckDBWarehouse) -> None:
-    of = declared(cadence=Cadence.WEEKLY, instant=True)
     shop.fill(warehouse, "shop.orders", shop.orders(15))
-    made = predict(warehouse, ["2018-04-02", "2018-04-09"], of=of, cadence=Cadence.WEEKLY)
+    mondays, scorers = ["2018-04-02", "2018-04-09"], Scorers(A)
+    made = predict_partitions(scoring(), Cadence.WEEKLY, mondays, warehouse, scorers, instant=True)
     assert [p.rows for p in made.champion] == [1, 1]
     at = predicted(warehouse).column("occurred_at").to_pylist()
     assert at == [datetime(2018, 4, day, tzinfo=UTC) for day in (2, 9)]
-    with pytest.raises(ValidationError, match="declare its cadence too"):
-        BatchPrediction(relation="predictions.returns", instant=True)
 
 
 def test_neighbouring_partitions_are_one_window() -> None:
