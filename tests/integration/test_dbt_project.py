@@ -160,7 +160,7 @@ def test_a_test_reads_only_the_days_that_are_built(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["customer_daily: ", "payment_features: ", "OK created sql days model features.payment"]
+    "line", ["customer_daily: ", "payment_features: ", "OK created sql partitions model features.payment"]
 )
 def test_killed_at_any_instant_the_next_build_completes_it(full: Path, tmp_path: Path, line: str) -> None:
     path = load(tmp_path / "warehouse.duckdb", payments=3000, days=60)

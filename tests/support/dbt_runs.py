@@ -14,7 +14,7 @@ _RUNNER = """
 import json, os, sys
 from dbt.cli.main import dbtRunner
 for days, arguments in json.loads(sys.argv[1]):
-    os.environ["ML_PLATFORM_DAYS"] = " ".join(days)
+    os.environ["ML_PLATFORM_PARTITIONS"] = " ".join(days)
     result = dbtRunner().invoke(arguments)
     if not result.success:
         sys.exit(f"dbt {arguments} failed for {days}: {result.exception}")

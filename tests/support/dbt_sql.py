@@ -53,7 +53,7 @@ class Models:
             "modules": {"datetime": dt},
             "model": {},
             "config": lambda **_: "",
-            "var": lambda name, default=None: self.days if name == "days" else default,
+            "var": lambda name, default=None: self.days if name == "partitions" else default,
             "env_var": lambda name, default="": default,
             "ref": lambda name: f"({self.sql(name)})",
             "source": lambda _, name: self.sources[name],

@@ -1,6 +1,6 @@
 {% set windows = [1, 7, 30] %}
 {% set delay = 7 %}
-{{ replaces_days(events='stg_payments', lookback_days=37) }}
+{{ replaces_partitions(events='stg_payments', lookback_days=37) }}
 
 with payments as (
     select
@@ -13,7 +13,7 @@ with payments as (
         occurred_us,
         amount_micros
     from {{ ref('stg_payments') }}
-    where {{ built_days(lookback=37) }}
+    where {{ built_partitions(lookback=37) }}
 ),
 
 frauds as (
@@ -24,7 +24,7 @@ frauds as (
     -- Not from the rows above: what is read twice is kept in memory as well.
     from {{ ref('stg_payments') }} as payments
     inner join {{ ref('stg_fraud_reports') }} as reports on payments.payment_id = reports.payment_id
-    where {{ built_days(lookback=37, column='payments.day') }}
+    where {{ built_partitions(lookback=37, column='payments.day') }}
 ),
 
 known_frauds as (
@@ -73,7 +73,7 @@ windowed as (
 built as (
     select *
     from windowed
-    where payment_id is not null and {{ built_days() }}
+    where payment_id is not null and {{ built_partitions() }}
 )
 
 select

@@ -4,7 +4,7 @@ select {{ column }}, sum(here) as here, sum(there) as there
 from (
     select {{ column }}, 1 as here, 0 as there from {{ model }}
     union all
-    select {{ column }}, 0 as here, 1 as there from {{ to }} where {{ built_days() }}
+    select {{ column }}, 0 as here, 1 as there from {{ to }} where {{ built_partitions() }}
 ) as both_sides
 group by {{ column }}
 having sum(here) <> sum(there)

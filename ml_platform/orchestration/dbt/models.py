@@ -48,7 +48,7 @@ def dbt_models(folder: Path, manifest: Path, settings: Settings) -> dg.AssetsDef
         results = target / "build" / "run_results.json"
         results.unlink(missing_ok=True)
         variables = {
-            "ML_PLATFORM_DAYS": " ".join(ranges(recording.days)),
+            "ML_PLATFORM_PARTITIONS": " ".join(ranges(recording.days)),
             "ML_PLATFORM_WAREHOUSE_PATH": str(settings.warehouse_path),
             "ML_PLATFORM_WAREHOUSE_MEMORY": settings.warehouse_memory,
             # From here dagster-dbt copies what is parsed already, so that the build need not parse it again.
@@ -76,7 +76,7 @@ def dbt_models(folder: Path, manifest: Path, settings: Settings) -> dg.AssetsDef
 
 
 def ranges(days: Iterable[str]) -> list[str]:
-    """Days (``YYYY-MM-DD``) as few inclusive ranges ``first..last``, as the project's ``days`` variable takes them."""
+    """Days (``YYYY-MM-DD``) as few inclusive ranges ``first..last``, as ``ML_PLATFORM_PARTITIONS`` takes them."""
     found: list[tuple[date, date]] = []
     for day in sorted(map(date.fromisoformat, days)):
         if found and day - found[-1][1] == timedelta(days=1):

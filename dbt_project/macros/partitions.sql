@@ -1,11 +1,11 @@
 {#-
-The days that an invocation builds: `--vars '{days: [2024-01-31, 2024-03-01..2024-03-31]}'`, each a day or an inclusive
-range. Without the variable, every day there is. A model being built in chunks (the `days` materialization) sees its chunk.
+The days that an invocation builds: `--vars '{partitions: [2024-01-31, 2024-03-01..2024-03-31]}'`, each a day or an inclusive
+range. Without the variable, every day there is. A model being built in chunks (the `partitions` materialization) sees its chunk.
 -#}
 
 {#- Ranges [first, last] of dates, ascending and disjoint, each begun `lookback` days earlier; none means every day. -#}
 {% macro built_ranges(lookback=0) %}
-    {%- set days = model.get('chunk') or var('days', none) or env_var('ML_PLATFORM_DAYS', '').split() -%}
+    {%- set days = model.get('chunk') or var('partitions', none) or env_var('ML_PLATFORM_PARTITIONS', '').split() -%}
     {%- if not days -%}{{ return(none) }}{%- endif -%}
     {%- set date = modules.datetime.date -%}
     {%- set spans = [] -%}
@@ -27,7 +27,7 @@ range. Without the variable, every day there is. A model being built in chunks (
 {% endmacro %}
 
 {#- A predicate: the row's day is built, or lies within `lookback` days before one that is. -#}
-{% macro built_days(lookback=0, column='day') %}
+{% macro built_partitions(lookback=0, column='day') %}
     {%- set ranges = built_ranges(lookback) -%}
     {%- if ranges is none -%}
         true
@@ -45,15 +45,15 @@ Configures a model as a table of days: an invocation replaces exactly the days i
 `events` names the model whose rows decide how many days are built at once; `lookback_days` is how many earlier days of
 its inputs a day reads.
 -#}
-{% macro replaces_days(events, lookback_days) %}
-    {{ return(adapter.dispatch('replaces_days')(events, lookback_days)) }}
+{% macro replaces_partitions(events, lookback_days) %}
+    {{ return(adapter.dispatch('replaces_partitions')(events, lookback_days)) }}
 {% endmacro %}
 
-{% macro duckdb__replaces_days(events, lookback_days) %}
-    {{ config(materialized='days', meta={'events': events, 'lookback_days': lookback_days}) }}
+{% macro duckdb__replaces_partitions(events, lookback_days) %}
+    {{ config(materialized='partitions', meta={'events': events, 'lookback_days': lookback_days}) }}
 {% endmacro %}
 
-{% macro bigquery__replaces_days(events, lookback_days) %}
+{% macro bigquery__replaces_partitions(events, lookback_days) %}
     {%- set partitions = [] -%}
     {%- for first, last in built_ranges() or [] -%}
         {%- for n in range((last - first).days + 1) -%}

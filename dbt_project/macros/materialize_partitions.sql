@@ -3,18 +3,18 @@ A table of days on DuckDB. One transaction deletes the days being built and inse
 comes after a crash, sees all of the old rows or all of the new. Days are built in chunks of about `chunk_rows` events,
 because window functions hold what they read in memory.
 -#}
-{% materialization days, adapter='duckdb' %}
+{% materialization partitions, adapter='duckdb' %}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set existing = load_cached_relation(this) -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {%- set chunks = day_chunks() -%}
+    {%- set chunks = partition_chunks() -%}
 
     {%- call statement('columns') -%}
-        create or replace temporary table days_columns as select * from ({{ sql }}) limit 0
+        create or replace temporary table partitions_columns as select * from ({{ sql }}) limit 0
     {%- endcall -%}
-    {%- set columns = api.Relation.create(identifier='days_columns', type='table') -%}
+    {%- set columns = api.Relation.create(identifier='partitions_columns', type='table') -%}
 
     {%- if existing is none or existing.is_view or should_full_refresh() -%}
         {%- if existing -%}
@@ -31,7 +31,7 @@ because window functions hold what they read in memory.
     {%- else -%}
         {%- do process_schema_changes('sync_all_columns', columns, target_relation) -%}
         {%- call statement('main') -%}
-            delete from {{ target_relation }} where {{ built_days() }}
+            delete from {{ target_relation }} where {{ built_partitions() }}
         {%- endcall -%}
     {%- endif -%}
 
@@ -55,10 +55,10 @@ The days being built, split into chunks: lists of `first..last`. A chunk ends wh
 before it spans half as many days again as it must read besides its own, or reading those would cost more than memory
 does; and where a gap makes it cheaper to begin anew.
 -#}
-{% macro day_chunks() %}
+{% macro partition_chunks() %}
     {%- set meta = config.get('meta') -%}
     {%- set counts = run_query(
-        'select day, count(*) from ' ~ ref(meta.events) ~ ' where ' ~ built_days() ~ ' group by day order by day'
+        'select day, count(*) from ' ~ ref(meta.events) ~ ' where ' ~ built_partitions() ~ ' group by day order by day'
     ).rows -%}
     {%- set ranges = built_ranges() -%}
     {%- if ranges is none -%}
