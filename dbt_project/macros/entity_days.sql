@@ -51,7 +51,7 @@ present as (
         daily.last_at
     from daily
     inner join offsets on offsets.days < least(coalesce(daily.next_number - daily.day_number, 30), 30)
-    where offsets.days = 0 or {{ built_partitions(column=day_of('daily.day_number + offsets.days')) }}
+    where offsets.days = 0 or {{ built_partitions(column=day_of('daily.day_number + offsets.days'), cadence='daily') }}
 ),
 
 meetings as (
@@ -105,6 +105,6 @@ dated as (
 
 select *
 from dated
-where {{ built_partitions() }}
-{%- if built_ranges() is none %} and day <= (select max(day) from {{ events }}){% endif %}
+where {{ built_partitions(column='day') }}
+{%- if built_spans('daily') is none %} and day <= (select max(day) from {{ events }}){% endif %}
 {% endmacro %}

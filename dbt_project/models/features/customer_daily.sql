@@ -1,4 +1,4 @@
-{{ replaces_partitions(events='stg_payments', lookback_days=29) }}
+{{ replaces_partitions(events='stg_payments', lookback=29) }}
 
 select
     entity as customer_id,

@@ -1,6 +1,6 @@
 {% set windows = [1, 7, 30] %}
 {% set delay = 7 %}
-{{ replaces_partitions(events='stg_payments', lookback_days=37) }}
+{{ replaces_partitions(events='stg_payments', lookback=37) }}
 
 with payments as (
     select

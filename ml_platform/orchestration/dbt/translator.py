@@ -1,6 +1,7 @@
 """How a dbt model becomes an asset."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,7 +59,8 @@ class Translator(DagsterDbtTranslator):
         return when_stale()
 
     def _reads(self, manifest: Props, props: Props) -> dict[str, Reads]:
-        days = int(_meta(props).get("lookback_days", 0))
+        seconds = int(_meta(props).get("partitions", {}).get("lookback_seconds", 0))
+        days = math.ceil(seconds / 86400)
         reads: dict[str, Reads] = {}
         for upstream in props.get("depends_on", {}).get("nodes", []):
             if upstream not in manifest["nodes"]:
