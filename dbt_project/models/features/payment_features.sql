@@ -28,7 +28,7 @@ frauds as (
 ),
 
 known_frauds as (
-    {{ known_label_changes('frauds', by='terminal_id', windows=windows, delay_days=delay) }}
+    {{ known_label_changes('frauds', by='terminal_id', windows=windows, delay=delay) }}
 ),
 
 -- The payments, and between them the instants at which the number of known frauds of a terminal changes.
@@ -61,7 +61,7 @@ windowed as (
         {%- for days in windows %}
         count(*) over {{ window('customer_id', days) }} as customer_payments_{{ days }}d,
         sum(amount_micros) over {{ window('customer_id', days) }} as customer_micros_{{ days }}d,
-        count(payment_id) over {{ window('terminal_id', days, delay_days=delay) }} as terminal_payments_{{ days }}d,
+        count(payment_id) over {{ window('terminal_id', days, delay=delay) }} as terminal_payments_{{ days }}d,
         sum(known_{{ days }}d) over {{ up_to_now('terminal_id') }} as terminal_frauds_{{ days }}d,
         {%- endfor %}
         max(amount) over {{ window('customer_id', 30) }} as customer_amount_max_30d,
