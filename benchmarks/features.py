@@ -133,7 +133,7 @@ def dbt(warehouse: Path, select: str, days: str) -> tuple[Cost, dict[str, float]
     environment = {
         "ML_PLATFORM_WAREHOUSE_PATH": str(warehouse),
         "ML_PLATFORM_WAREHOUSE_MEMORY": MEMORY,
-        "ML_PLATFORM_DAYS": days,
+        "ML_PLATFORM_PARTITIONS": days,
         "DBT_TARGET_PATH": str(target),
         "DBT_LOG_PATH": str(target),
     }

@@ -16,15 +16,12 @@ def schema() -> "DataFrameSchema":
     columns = {
         "customer_week_id": pa.Column(str, unique=True),
         "customer_id": pa.Column(str),
-        "spend_previous_30d": pa.Column(float, count),
         "amount_mean_90d": pa.Column(float, count),
-        "amount_max_90d": pa.Column(float, count),
-        "active_days_30d": pa.Column(int, pa.Check.in_range(0, 30), coerce=True),
+        "active_share_30d": pa.Column(float, pa.Check.in_range(0, 1)),
         "weekend_share_90d": pa.Column(float, pa.Check.in_range(0, 1)),
-        "days_since_first": pa.Column(float, count),
         "days_since_last": pa.Column(float, pa.Check.in_range(0, 90)),
     }
     for days in (7, 30, 90):
-        columns[f"spend_{days}d"] = pa.Column(float, count)
-        columns[f"payments_{days}d"] = pa.Column(int, count, coerce=True)
+        columns[f"spend_per_day_{days}d"] = pa.Column(float, count)
+        columns[f"payments_per_day_{days}d"] = pa.Column(float, count)
     return pa.DataFrameSchema(columns, strict=False)

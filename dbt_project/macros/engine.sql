@@ -27,6 +27,42 @@
 {% macro duckdb__utc_date(timestamp) %}cast({{ timestamp }} as date){% endmacro %}
 {% macro bigquery__utc_date(timestamp) %}date({{ timestamp }}, 'UTC'){% endmacro %}
 
+{#- The UTC hour of a timestamp, a timestamp. -#}
+{% macro utc_hour(timestamp) %}{{ return(adapter.dispatch('utc_hour')(timestamp)) }}{% endmacro %}
+{% macro duckdb__utc_hour(timestamp) %}date_trunc('hour', {{ timestamp }}){% endmacro %}
+{% macro bigquery__utc_hour(timestamp) %}timestamp_trunc({{ timestamp }}, hour){% endmacro %}
+
+{#- The Monday of a timestamp's UTC week, a DATE. -#}
+{% macro utc_week(timestamp) %}{{ return(adapter.dispatch('utc_week')(timestamp)) }}{% endmacro %}
+{% macro duckdb__utc_week(timestamp) %}cast(date_trunc('week', {{ timestamp }}) as date){% endmacro %}
+{% macro bigquery__utc_week(timestamp) %}date_trunc(date({{ timestamp }}, 'UTC'), isoweek){% endmacro %}
+
+{% macro hours_after(timestamp, hours) %}{{ return(adapter.dispatch('hours_after')(timestamp, hours)) }}{% endmacro %}
+{% macro duckdb__hours_after(timestamp, hours) %}({{ timestamp }} + to_hours({{ hours }})){% endmacro %}
+{% macro bigquery__hours_after(timestamp, hours) %}timestamp_add({{ timestamp }}, interval {{ hours }} hour){% endmacro %}
+
+{#- A datetime of Jinja, in UTC, as a TIMESTAMP. -#}
+{% macro timestamp_literal(moment) %}{{ return(adapter.dispatch('timestamp_literal')(moment)) }}{% endmacro %}
+{% macro duckdb__timestamp_literal(moment) %}timestamptz '{{ moment }}+00'{% endmacro %}
+{% macro bigquery__timestamp_literal(moment) %}timestamp '{{ moment }}+00'{% endmacro %}
+
+{#-
+A query of one column: every `hours`th hour from `first` to `last`. They are DATEs, or TIMESTAMPs when `hours` is 1; `bounds`
+is a relation that has them as columns.
+-#}
+{% macro series(column, first, last, hours, bounds=none) %}{{ return(adapter.dispatch('series')(column, first, last, hours, bounds)) }}{% endmacro %}
+{% macro duckdb__series(column, first, last, hours, bounds) %}select
+        cast(unnest(generate_series({{ first }}, {{ last }}, to_hours({{ hours }}))) as {{ 'timestamptz' if hours == 1 else 'date' }}) as {{ column }}
+    {{ 'from ' ~ bounds if bounds }}
+{% endmacro %}
+{% macro bigquery__series(column, first, last, hours, bounds) %}select {{ column }}
+    from {{ bounds ~ ', ' if bounds }}unnest({% if hours == 1 -%}
+        generate_timestamp_array({{ first }}, {{ last }}, interval 1 hour)
+    {%- else -%}
+        generate_date_array({{ first }}, {{ last }}, interval {{ hours // 24 }} day)
+    {%- endif %}) as {{ column }}
+{% endmacro %}
+
 {% macro whole(value) %}cast({{ value }} as {{ dbt.type_bigint() }}){% endmacro %}
 
 {% macro real(value) %}cast({{ value }} as {{ adapter.dispatch('real_type')() }}){% endmacro %}

@@ -1,15 +1,23 @@
-{#- A loaded_at_query: now, less the time by which the source lies behind the newest row of any source. -#}
-{% macro lag_behind_newest(relation) %}
-    {%- set columns = {'payments': 'occurred_at', 'fraud_reports': 'reported_at'} -%}
+{#-
+A loaded_at_query: now, less the time by which the newest `column` of a source lies behind the newest row of those that it
+is judged against. The data's own clock, not the wall's: years-old data is as fresh as it ever was.
+
+    relation   `this`
+    column     when a row of the source happened
+    against    {table: column} of the sources of the same schema that it should keep up with, such as reports with what
+               they report on. No other source counts, and without any it is judged by its own newest row alone
+-#}
+{% macro lag_behind_newest(relation, column, against={}) %}
     select {{ adapter.dispatch('ago')('newest.t', 'own.t') }} as loaded_at
-    from (select max({{ columns[relation.identifier] }}) as t from {{ relation }}) as own
+    from (select max({{ column }}) as t from {{ relation }}) as own
     cross join (
         select max(t) as t
         from (
-            {%- for table, column in columns.items() %}
-            select max({{ column }}) as t
+            select max({{ column }}) as t from {{ relation }}
+            {%- for table, moment in against.items() %}
+            union all
+            select max({{ moment }}) as t
             from {{ api.Relation.create(database=relation.database, schema=relation.schema, identifier=table) }}
-            {{ 'union all' if not loop.last }}
             {%- endfor %}
         ) as each_source
     ) as newest

@@ -1,16 +1,16 @@
 {#-
-A table of partitions on DuckDB. One transaction deletes the partitions being built and inserts them again, so that a reader, or whoever
-comes after a crash, sees all of the old rows or all of the new. They are built in chunks of about `chunk_rows` events,
-because window functions hold what they read in memory.
+A table of partitions on DuckDB. One transaction deletes the partitions being built and inserts them again, so that a reader,
+or whoever comes after a crash, sees all of the old rows or all of the new. They are built in chunks, because window functions
+hold what they read in memory.
 -#}
 {% materialization partitions, adapter='duckdb' %}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set existing = load_cached_relation(this) -%}
+    {%- set column = config.get('meta').partitions.column -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- set chunks = partition_chunks() -%}
-    {%- set column = {'hourly': 'hour', 'daily': 'day', 'weekly': 'week'}[built_cadence()] -%}
 
     {%- call statement('columns') -%}
         create or replace temporary table partitions_columns as select * from ({{ sql }}) limit 0
@@ -32,12 +32,16 @@ because window functions hold what they read in memory.
     {%- else -%}
         {%- do process_schema_changes('sync_all_columns', columns, target_relation) -%}
         {%- call statement('main') -%}
-            delete from {{ target_relation }} where {{ built_partitions(column=column) }}
+            delete from {{ target_relation }} where {{ built_partitions() }}
         {%- endcall -%}
     {%- endif -%}
 
     {%- for chunk in chunks -%}
-        {%- do log(this.schema ~ '.' ~ this.name ~ ': ' ~ (chunk or ['everything']) | join(', ') ~ ' (' ~ loop.index ~ ' of ' ~ chunks | length ~ ')', info=true) -%}
+        {%- set shown = [] -%}
+        {%- for start, end in chunk -%}
+            {%- do shown.append(start ~ ' to ' ~ end) -%}
+        {%- endfor -%}
+        {%- do log(this.schema ~ '.' ~ this.name ~ ': ' ~ shown | join(', ') ~ ' (' ~ loop.index ~ ' of ' ~ chunks | length ~ ')', info=true) -%}
         {%- do model.update({'chunk': chunk}) -%}
         {%- call statement('insert') -%}
             insert into {{ target_relation }} by name ({{ render(model.raw_code) }}) order by {{ column }}
@@ -52,63 +56,92 @@ because window functions hold what they read in memory.
 {% endmaterialization %}
 
 {#-
-The partitions being built, split into chunks: lists of `first..last`. A chunk ends where it has `chunk_rows` events, but not
-before it spans half as many days again as it must read besides its own, or reading those would cost more than memory
-does; and where a gap makes it cheaper to begin anew. What is made less often than its events is built in one.
+Rows of the events that the built partitions read, as {'counts': [[start, rows], …] by the model's own partitions, in order and
+with those before the first that is built, 'until': the end of the last partition that can be built}.
+-#}
+{% macro count_events() %}
+    {%- set own = partitions_of_model() -%}
+    {%- set length = cadences()[own.cadence].length -%}
+    {%- set relation = events_relation(own.events) -%}
+    {%- set calendar = partitions_of_events() -%}
+    {%- set found = run_query(
+        'select cast(' ~ calendar.column ~ ' as varchar), count(*) from ' ~ relation ~ ' where ' ~ calendar.column ~ ' is not null and '
+        ~ built_partitions(own.lookback_seconds ~ ' seconds', calendar.column, calendar.cadence) ~ ' group by 1 order by 1'
+    ).rows -%}
+    {%- set counts = {} -%}
+    {%- set last = namespace(moment=none) -%}
+    {%- for text, rows in found -%}
+        {%- set last.moment = modules.datetime.datetime.fromisoformat((text | string)[:13]) -%}
+        {#- An instant has the events before it. -#}
+        {%- set start = partition_start(last.moment, own.cadence) + (length if own.instant else length * 0) -%}
+        {%- do counts.update({start: counts.get(start, 0) + rows | int}) -%}
+    {%- endfor -%}
+    {%- set reached = last.moment + (cadences()[calendar.cadence].length if own.instant else length * 0) if found else none -%}
+    {{ return({'counts': counts.items() | list, 'until': partition_start(reached, own.cadence) + length if found else none}) }}
+{% endmacro %}
+
+{#- How many events may be read at once, for building them to fit into the memory that DuckDB may use. -#}
+{% macro events_in_memory() %}
+    {%- set memory = run_query("select parse_formatted_bytes(current_setting('memory_limit'))").rows[0][0] | int -%}
+    {{ return(memory // partitions_of_model().memory_per_event) }}
+{% endmacro %}
+
+{#- Events of the partitions in [first, end). -#}
+{% macro events_between(counts, first, end) %}
+    {%- set total = namespace(events=0) -%}
+    {%- for start, events in counts if first <= start < end -%}
+        {%- set total.events = total.events + events -%}
+    {%- endfor -%}
+    {{ return(total.events) }}
+{% endmacro %}
+
+{#-
+The partitions being built, split into chunks: lists of spans. A chunk ends where what it reads would take more than the memory,
+but not before it spans half as many partitions again as it must read besides its own: reading those again would cost more
+than the files to which DuckDB takes what its memory does not hold. From four times the memory on a third of that will do.
+A chunk also ends where a gap makes it cheaper to begin anew.
 -#}
 {% macro partition_chunks() %}
-    {%- set declared = config.get('meta').partitions -%}
-    {%- set form = '%Y-%m-%dT%H' if built_cadence() == 'hourly' else '%Y-%m-%d' -%}
-    {%- set ranges = built_ranges() -%}
-    {%- if declared.cadence -%}
-        {%- if ranges is none -%}{{ return([none]) }}{%- endif -%}
-        {%- set whole = [] -%}
-        {%- for first, last in ranges -%}
-            {%- do whole.append(first.strftime(form) ~ '..' ~ last.strftime(form)) -%}
-        {%- endfor -%}
-        {{ return([whole]) }}
+    {%- set own = partitions_of_model() -%}
+    {%- set length = cadences()[own.cadence].length -%}
+    {%- set lookback = modules.datetime.timedelta(seconds=own.lookback_seconds) -%}
+    {%- set found = count_events() -%}
+    {%- set counts = found.counts -%}
+    {%- set spans = built_spans(own.cadence) -%}
+    {%- if spans is none -%}
+        {%- set spans = [[counts[0][0], found.until]] if counts else [] -%}
     {%- endif -%}
-    {%- set column = {'hourly': 'hour', 'daily': 'day', 'weekly': 'week'}[built_cadence()] -%}
-    {%- set counts = [] -%}
-    {%- for moment, rows in run_query(
-        'select cast(' ~ column ~ ' as timestamp), count(*) from ' ~ ref(declared.events)
-        ~ ' where ' ~ built_partitions(column=column) ~ ' group by 1 order by 1'
-    ).rows -%}
-        {%- do counts.append([moment.replace(tzinfo=none), rows]) -%}
-    {%- endfor -%}
-    {%- if ranges is none -%}
-        {%- set ranges = [[counts[0][0], counts[-1][0]]] if counts else [] -%}
-    {%- endif -%}
-    {%- set limit = var('chunk_rows', 2000000) -%}
-    {%- set step = cadence_length(built_cadence()) -%}
-    {%- set lookback = modules.datetime.timedelta(seconds=declared.lookback_seconds) -%}
+    {%- set limit = var('chunk_events', none) or events_in_memory() -%}
     {%- set chunks = [] -%}
-    {%- set open = namespace(spans=[], first=none, last=none, rows=0) -%}
-    {%- for first, last in ranges -%}
-        {%- if open.spans and (first - open.last) > lookback -%}
+    {%- set open = namespace(spans=[], first=none, last=none, events=0) -%}
+    {%- for first, end in spans -%}
+        {%- if open.spans and first - open.last > lookback -%}
             {%- do chunks.append(open.spans) -%}
             {%- set open.spans = [] -%}
         {%- endif -%}
-        {%- if not open.spans -%}
+        {%- if open.spans -%}
+            {%- set open.events = open.events + events_between(counts, open.last, first) -%}
+        {%- else -%}
             {%- set open.first = first -%}
-            {%- set open.rows = 0 -%}
+            {%- set open.events = events_between(counts, first - lookback, first) -%}
         {%- endif -%}
         {%- set open.start = first -%}
-        {%- for moment, rows in counts if first <= moment <= last -%}
-            {%- if open.rows + rows > limit and (moment - open.first) > 1.5 * lookback -%}
-                {%- if moment > open.start -%}
-                    {%- do open.spans.append(open.start.strftime(form) ~ '..' ~ (moment - step).strftime(form)) -%}
+        {%- for start, events in counts if first <= start < end -%}
+            {%- set more = open.events + events -%}
+            {%- if more > limit and start > open.first and start - open.first > lookback * (0.5 if more > 4 * limit else 1.5) -%}
+                {%- if start > open.start -%}
+                    {%- do open.spans.append([open.start, start]) -%}
                 {%- endif -%}
                 {%- do chunks.append(open.spans) -%}
                 {%- set open.spans = [] -%}
-                {%- set open.first = moment -%}
-                {%- set open.start = moment -%}
-                {%- set open.rows = 0 -%}
+                {%- set open.first = start -%}
+                {%- set open.start = start -%}
+                {%- set open.events = events_between(counts, start - lookback, start) -%}
             {%- endif -%}
-            {%- set open.rows = open.rows + rows -%}
+            {%- set open.events = open.events + events -%}
         {%- endfor -%}
-        {%- do open.spans.append(open.start.strftime(form) ~ '..' ~ last.strftime(form)) -%}
-        {%- set open.last = last -%}
+        {%- do open.spans.append([open.start, end]) -%}
+        {%- set open.last = end -%}
     {%- endfor -%}
     {%- if open.spans -%}
         {%- do chunks.append(open.spans) -%}

@@ -107,10 +107,11 @@ def test_day_by_day_equals_all_at_once(full: Path, tmp_path: Path) -> None:
     assert differing_rows(full, path) == dict.fromkeys(TABLES, 0)
 
 
-def test_chunks_equal_all_at_once(full: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("chunk_events", "chunks"), [(1000, 2), (100, 4)])
+def test_chunks_equal_all_at_once(full: Path, tmp_path: Path, chunk_events: int, chunks: int) -> None:
     path = load(tmp_path / "warehouse.duckdb", payments=3000, days=60)
-    output = run_dbt(path, ([], LOUD_BUILD), chunk_rows=100)
-    assert "(2 of 2)" in output
+    output = run_dbt(path, ([], LOUD_BUILD), chunk_events=chunk_events)
+    assert f"({chunks} of {chunks})" in output
     assert differing_rows(full, path) == dict.fromkeys(TABLES, 0)
 
 
@@ -160,7 +161,7 @@ def test_a_test_reads_only_the_days_that_are_built(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["customer_daily: ", "payment_features: ", "OK created sql days model features.payment"]
+    "line", ["customer_daily: ", "payment_features: ", "OK created sql partitions model features.payment"]
 )
 def test_killed_at_any_instant_the_next_build_completes_it(full: Path, tmp_path: Path, line: str) -> None:
     path = load(tmp_path / "warehouse.duckdb", payments=3000, days=60)

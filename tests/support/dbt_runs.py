@@ -13,26 +13,29 @@ from support.dbt_sql import PROJECT
 _RUNNER = """
 import json, os, sys
 from dbt.cli.main import dbtRunner
-for days, arguments in json.loads(sys.argv[1]):
-    os.environ["ML_PLATFORM_DAYS"] = " ".join(days)
+for partitions, arguments in json.loads(sys.argv[1]):
+    os.environ["ML_PLATFORM_PARTITIONS"] = " ".join(partitions)
     result = dbtRunner().invoke(arguments)
     if not result.success:
-        sys.exit(f"dbt {arguments} failed for {days}: {result.exception}")
+        sys.exit(f"dbt {arguments} failed for {partitions}: {result.exception}")
 """
 
 
 def start_dbt(
-    warehouse: Path, *runs: tuple[Sequence[str], Sequence[str]], **variables: Any
+    warehouse: Path,
+    *runs: tuple[Sequence[str], Sequence[str]],
+    project: Path = PROJECT,
+    **variables: Any,
 ) -> subprocess.Popen[str]:
-    """Start dbt, once for each (days, arguments), one after the other, in one process."""
-    options = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--vars", json.dumps(variables)]
+    """Start dbt, once for each (partitions, arguments), one after the other, in one process."""
+    options = ["--project-dir", str(project), "--profiles-dir", str(project), "--vars", json.dumps(variables)]
     environment: Mapping[str, str] = {
         **os.environ,
         "ML_PLATFORM_WAREHOUSE_PATH": str(warehouse),
         "DBT_TARGET_PATH": str(warehouse.parent / "target"),
         "DBT_LOG_PATH": str(warehouse.parent / "target"),
     }
-    calls = json.dumps([(list(days), [*arguments, *options]) for days, arguments in runs])
+    calls = json.dumps([(list(partitions), [*arguments, *options]) for partitions, arguments in runs])
     return subprocess.Popen(
         [sys.executable, "-c", _RUNNER, calls],
         env=environment,
@@ -42,9 +45,14 @@ def start_dbt(
     )
 
 
-def run_dbt(warehouse: Path, *runs: tuple[Sequence[str], Sequence[str]], **variables: Any) -> str:
+def run_dbt(
+    warehouse: Path,
+    *runs: tuple[Sequence[str], Sequence[str]],
+    project: Path = PROJECT,
+    **variables: Any,
+) -> str:
     """Run dbt and return what it printed; a failed run or test fails the test."""
-    process = start_dbt(warehouse, *runs, **variables)
+    process = start_dbt(warehouse, *runs, project=project, **variables)
     output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output
     return output

@@ -7,8 +7,10 @@ select
     day,
     {{ whole('events_7d') }} as payments_7d,
     {{ whole('events_30d') }} as payments_30d,
-    micros_30d / (1e6 * events_30d) as amount_mean_30d,
-    sqrt({{ real('events_30d * squares_30d - micros_30d * micros_30d') }}) / (1e6 * events_30d) as amount_std_30d,
+    sum_30d / (1e6 * events_30d) as amount_mean_30d,
+    sqrt({{ real('events_30d * squares_30d - sum_30d * sum_30d') }}) / (1e6 * events_30d) as amount_std_30d,
     {{ whole('counted_30d') }} as terminals_30d,
     last_at as last_payment_at
-from ({{ entity_days(ref('stg_payments'), entity='customer_id', counted='terminal_id') }}) as customers
+from ({{ entity_days(
+    ref('stg_payments'), entity='customer_id', windows=[7, 30], measured='amount_micros', counted='terminal_id', counts=[30]
+) }}) as customers

@@ -13,7 +13,7 @@ with population as (
         {{ days_after('week', 30) }} as known_on,
         {{ days_after('week', 35) }} as week
     from {{ ref('customer_weekly') }}
-    where {{ built_partitions(column=days_after('week', 35)) }}
+    where {{ built_partitions(lookback=35, column='week') }}
 ),
 
 payments as (
@@ -33,10 +33,11 @@ from population
 left join payments
     on population.customer_id = payments.customer_id
     and payments.occurred_us > population.occurred_us
-    and payments.occurred_us <= population.occurred_us + 30 * {{ day_us() }}
+    and payments.occurred_us <= population.occurred_us + {{ microseconds(30) }}
+where {{ built_partitions() }}
 {#- Monday after Monday up to the last whose 30 days the data reach. -#}
-{%- if built_ranges() is none %}
-where population.week <= (select {{ days_after('max(day)', 1) }} from {{ ref('stg_payments') }})
+{%- if built_spans('weekly') is none %}
+    and population.week <= (select {{ days_after('max(day)', 1) }} from {{ ref('stg_payments') }})
 {%- endif %}
 group by
     population.customer_week_id, population.customer_id, population.occurred_at, population.known_on, population.week

@@ -1,4 +1,7 @@
-{#- A population: every customer with a payment in the 90 days before each Monday, as of that Monday, 00:00 UTC. -#}
+{#-
+A population: every customer with a payment in the 90 days before each Monday, as of that Monday, 00:00 UTC. What is counted
+is told per day, of the days since the customer's first payment where those are fewer than the window has.
+-#}
 {{ replaces_partitions(events='stg_payments', lookback=90, cadence='weekly', instant=true) }}
 
 with daily as (
@@ -7,7 +10,6 @@ with daily as (
         {{ epoch_day('day') }} as day_number,
         count(*) as payments,
         sum(amount_micros) as micros,
-        max(amount) as largest,
         max(occurred_us) as last_us
     from {{ ref('stg_payments') }}
     where {{ built_partitions(lookback=90, column='day') }}
@@ -40,11 +42,9 @@ summed as (
         sum(case when age <= {{ days }} then payments else 0 end) as payments_{{ days }}d,
         sum(case when age <= {{ days }} then micros else 0 end) as micros_{{ days }}d,
         {%- endfor %}
-        sum(case when age > 30 and age <= 60 then micros else 0 end) as micros_previous_30d,
         sum(case when age <= 30 then 1 else 0 end) as active_days_30d,
         sum(weekend_payments) as weekend_payments_90d,
-        max(largest) as amount_max_90d,
-        max(age) as days_since_first,
+        max(age) as known_days,
         max(last_us) as last_us
     from counted
     group by customer_id, monday_number
@@ -61,16 +61,13 @@ select
     {{ midnight('week') }} as occurred_at,
     week,
     {%- for days in [7, 30, 90] %}
-    {{ whole('payments_' ~ days ~ 'd') }} as payments_{{ days }}d,
-    {{ real('micros_' ~ days ~ 'd') }} / 1e6 as spend_{{ days }}d,
+    {{ real('micros_' ~ days ~ 'd') }} / (1e6 * least({{ days }}, known_days)) as spend_per_day_{{ days }}d,
+    {{ real('payments_' ~ days ~ 'd') }} / least({{ days }}, known_days) as payments_per_day_{{ days }}d,
     {%- endfor %}
-    {{ real('micros_previous_30d') }} / 1e6 as spend_previous_30d,
     {{ real('micros_90d') }} / (1e6 * payments_90d) as amount_mean_90d,
-    amount_max_90d,
-    {{ whole('active_days_30d') }} as active_days_30d,
+    {{ real('active_days_30d') }} / least(30, known_days) as active_share_30d,
     {{ real('weekend_payments_90d') }} / payments_90d as weekend_share_90d,
-    {{ real('days_since_first') }} as days_since_first,
     ({{ epoch_us(midnight('week')) }} - last_us) / 86400e6 as days_since_last
 from dated
-where {{ built_partitions(column='week') }}
-{%- if built_ranges() is none %} and week <= (select {{ days_after('max(day)', 1) }} from {{ ref('stg_payments') }}){% endif %}
+where {{ built_partitions() }}
+{%- if built_spans('weekly') is none %} and week <= (select {{ days_after('max(day)', 1) }} from {{ ref('stg_payments') }}){% endif %}

@@ -1,7 +1,8 @@
 {% set windows = [1, 7, 30] %}
 {% set delay = 7 %}
-{{ replaces_partitions(events='stg_payments', lookback=37) }}
+{{ replaces_partitions(events='stg_payments', lookback=37, memory_per_event=200) }}
 
+-- A window function holds its rows in memory, so each step carries no more than the next ones need.
 with payments as (
     select
         payment_id,
@@ -11,7 +12,8 @@ with payments as (
         amount,
         day,
         occurred_us,
-        amount_micros
+        amount_micros,
+        count(*) over {{ window('customer_id, terminal_id', 30) }} as customer_terminal_payments_30d
     from {{ ref('stg_payments') }}
     where {{ built_partitions(lookback=37) }}
 ),
@@ -28,7 +30,7 @@ frauds as (
 ),
 
 known_frauds as (
-    {{ known_label_changes('frauds', by='terminal_id', windows=windows, delay_days=delay) }}
+    {{ known_label_changes('frauds', by='terminal_id', windows=windows, delay=delay) }}
 ),
 
 -- The payments, and between them the instants at which the number of known frauds of a terminal changes.
@@ -49,31 +51,61 @@ timeline as (
         null as day,
         occurred_us,
         null as amount_micros,
+        null as customer_terminal_payments_30d,
         {%- for days in windows %}
         known_{{ days }}d{{ ',' if not loop.last }}
         {%- endfor %}
     from known_frauds
 ),
 
-windowed as (
+terminal_windows as (
     select
         timeline.*,
         {%- for days in windows %}
+        count(payment_id) over {{ window('terminal_id', days, delay=delay) }} as terminal_payments_{{ days }}d,
+        sum(known_{{ days }}d) over {{ up_to_now('terminal_id') }} as terminal_frauds_{{ days }}d{{ ',' if not loop.last }}
+        {%- endfor %}
+    from timeline
+),
+
+at_terminals as (
+    select
+        payment_id,
+        occurred_at,
+        customer_id,
+        terminal_id,
+        amount,
+        day,
+        occurred_us,
+        amount_micros,
+        customer_terminal_payments_30d,
+        {%- for days in windows %}
+        terminal_payments_{{ days }}d,
+        case
+            when terminal_payments_{{ days }}d = 0 then 0.0
+            else terminal_frauds_{{ days }}d / terminal_payments_{{ days }}d
+        end as terminal_fraud_share_{{ days }}d{{ ',' if not loop.last }}
+        {%- endfor %}
+    from terminal_windows
+    where payment_id is not null and {{ built_partitions(lookback=30) }}
+),
+
+customer_windows as (
+    select
+        at_terminals.*,
+        {%- for days in windows %}
         count(*) over {{ window('customer_id', days) }} as customer_payments_{{ days }}d,
         sum(amount_micros) over {{ window('customer_id', days) }} as customer_micros_{{ days }}d,
-        count(payment_id) over {{ window('terminal_id', days, delay_days=delay) }} as terminal_payments_{{ days }}d,
-        sum(known_{{ days }}d) over {{ up_to_now('terminal_id') }} as terminal_frauds_{{ days }}d,
         {%- endfor %}
         max(amount) over {{ window('customer_id', 30) }} as customer_amount_max_30d,
-        last_value(occurred_us) over {{ window('customer_id', 30, before=true) }} as customer_last_us,
-        count(*) over {{ window('customer_id, terminal_id', 30) }} as customer_terminal_payments_30d
-    from timeline
+        last_value(occurred_us) over {{ window('customer_id', 30, before=true) }} as customer_last_us
+    from at_terminals
 ),
 
 built as (
     select *
-    from windowed
-    where payment_id is not null and {{ built_partitions() }}
+    from customer_windows
+    where {{ built_partitions() }}
 )
 
 select
@@ -96,10 +128,7 @@ select
     ) as customer_home_distance,
     {%- for days in windows %}
     built.terminal_payments_{{ days }}d,
-    case
-        when built.terminal_payments_{{ days }}d = 0 then 0.0
-        else built.terminal_frauds_{{ days }}d / built.terminal_payments_{{ days }}d
-    end as terminal_fraud_share_{{ days }}d{{ ',' if not loop.last }}
+    built.terminal_fraud_share_{{ days }}d{{ ',' if not loop.last }}
     {%- endfor %}
 from built
 left join {{ ref('stg_customers') }} as customers
