@@ -95,9 +95,15 @@ class RelationCalendars:
         return self._known[unique_id]
 
     def partitions_of(self, unique_id: str) -> Calendar | None:
-        """The calendar of a model's partitions; None when it is made whole."""
-        made = "partitions" in meta(self._resources[unique_id])
+        """The calendar of the partitions of a model, or of a source; None for a model that is made whole."""
+        props = self._resources[unique_id]
+        made = props["resource_type"] != "model" or "partitions" in meta(props)
         return self.of_resource(unique_id) if made else None
+
+    def column_of(self, relation: str, cadence: Cadence) -> str:
+        """The column that holds a model's partitions: the one that it declares, or that of its cadence."""
+        declared = meta(self._resources[self._by_relation[relation]]).get("partitions") or {}
+        return declared.get("column") or cadence.column
 
     def _find(self, unique_id: str) -> Calendar | None:
         props = self._resources[unique_id]
@@ -109,7 +115,8 @@ class RelationCalendars:
         if declared is None:
             found = {self.of_resource(one) for one in upstream} - {None}
             return found.pop() if len(found) == 1 else None
-        named = [one for one in upstream if self._resources[one]["name"] == declared["events"]]
+        events = declared["events"].split(".")[-1]
+        named = [one for one in upstream if self._resources[one]["name"] == events]
         base = self.of_resource(named[0]) if named else None
         if base is None:
             names = ", ".join(sorted(self._resources[one]["name"] for one in upstream))

@@ -89,7 +89,7 @@ def _models(
         )
         events = list(build.stream())
         built = {event.output_name for event in events if isinstance(event, dg.Output)}
-        _record(context, recording, warehouse, calendar, _keys(context, built))
+        _record(context, recording, warehouse, calendars, calendar, _keys(context, built))
         yield from _upstream_first_of(context, events)
         log = results.with_name("dbt.log")
         if not results.exists():  # dbt writes it last: it was killed, or failed before it began
@@ -142,6 +142,7 @@ def _record(
     context: dg.AssetExecutionContext,
     recording: Recording,
     warehouse: Warehouse,
+    calendars: RelationCalendars,
     calendar: Calendar | None,
     built: set[dg.AssetKey],
 ) -> None:
@@ -158,7 +159,8 @@ def _record(
             continue
         cadence = calendar.cadence
         values = [cadence.column_value(one) for one in recording.keys]
-        found = warehouse.partition_versions(".".join(key.path), cadence.column, values)
+        relation = ".".join(key.path)
+        found = warehouse.partition_versions(relation, calendars.column_of(relation, cadence), values)
         recording.finish(
             key,
             {cadence.key_of(value): version for value, (version, _) in found.items()},

@@ -10,8 +10,9 @@ from dagster_dbt import DagsterDbtTranslator, DbtProject
 from ml_platform.cadence import Cadence
 from ml_platform.orchestration.assets.naming import freshness_of
 from ml_platform.orchestration.dbt.calendars import RelationCalendars, meta
+from ml_platform.orchestration.planning.calendars import CALENDAR
 from ml_platform.orchestration.planning.conditions import when_stale
-from ml_platform.orchestration.planning.nodes import READS, VIEW, Reads
+from ml_platform.orchestration.planning.nodes import READS, SHOWS, VIEW, Reads, through, wider
 
 __all__ = ["Translator"]
 
@@ -31,7 +32,7 @@ class Translator(DagsterDbtTranslator):
         props = self.get_resource_props(manifest, unique_id)
         if props["resource_type"] != "model":
             return spec
-        view = props["config"]["materialized"] == "view"
+        view = _is_view(props)
         partitions = self._calendars.partitions_of(unique_id)
         calendar = partitions or self._calendars.of_resource(unique_id)
         reads = self._reads(manifest, props)
@@ -45,6 +46,7 @@ class Translator(DagsterDbtTranslator):
             metadata={
                 READS: {**dict.fromkeys((key.to_user_string() for key in tested), "order"), **reads},
                 VIEW: view,
+                **({SHOWS: self._shows(manifest, props)} if view else {}),
                 **(partitions.metadata if partitions else {}),
             }
         )
@@ -73,8 +75,6 @@ class Translator(DagsterDbtTranslator):
         """The same partition, where both have one calendar; else any may be read (the windows are ours to know)."""
         own, other = (
             self._calendars.partitions_of(props["unique_id"])
-            if props["resource_type"] == "model"
-            else self._calendars.of_resource(props["unique_id"])
             for props in (dbt_resource_props, dbt_parent_resource_props)
         )
         return dg.AllPartitionMapping() if own and other and own != other else None
@@ -87,12 +87,31 @@ class Translator(DagsterDbtTranslator):
         declared = meta(props).get("partitions")
         own: Reads = float(declared.get("lookback_seconds") or 0) if declared is not None else "all"
         reads: dict[str, Reads] = {}
-        for upstream in props.get("depends_on", {}).get("nodes", []):
-            if upstream in manifest["nodes"] or upstream in manifest["sources"]:
-                other = self.get_resource_props(manifest, upstream)
-                rule = meta(other).get("read_as", own) if other["resource_type"] == "model" else own
-                reads[self.get_asset_key(other).to_user_string()] = rule
+        for upstream in _upstream(manifest, props):
+            other = self.get_resource_props(manifest, upstream)
+            rule = meta(other).get("read_as", own) if other["resource_type"] == "model" else own
+            reads[self.get_asset_key(other).to_user_string()] = rule
         return reads
+
+    def _shows(self, manifest: Props, props: Props) -> dict[str, dict[str, Any]]:
+        """What a view is made from, through other views, as ``SHOWS`` tells it."""
+        reads = self._reads(manifest, props)
+        found: dict[str, dict[str, Any]] = {}
+        for upstream in _upstream(manifest, props):
+            other = self.get_resource_props(manifest, upstream)
+            key = self.get_asset_key(other).to_user_string()
+            if _is_view(other):
+                behind = self._shows(manifest, other)
+                shown = {k: {**s, "reads": through(reads[key], s["reads"])} for k, s in behind.items()}
+            else:
+                calendar = self._calendars.partitions_of(upstream)
+                shown = {
+                    key: {"reads": reads[key], "calendar": calendar.metadata[CALENDAR] if calendar else None}
+                }
+            for one, how in shown.items():
+                before = found[one]["reads"] if one in found else None
+                found[one] = {**how, "reads": wider(before, how["reads"])}
+        return found
 
     def _read_by_tests(self, manifest: Props, unique_id: str) -> set[dg.AssetKey]:
         """Assets that the tests of a model read besides it, but for those made from it."""
@@ -105,6 +124,16 @@ class Translator(DagsterDbtTranslator):
             for one in found
             if unique_id not in _ancestors(manifest, one)
         }
+
+
+def _upstream(manifest: Props, props: Props) -> list[str]:
+    """Ids of the models and sources that a model reads."""
+    named = props.get("depends_on", {}).get("nodes", [])
+    return [one for one in named if one in manifest["nodes"] or one in manifest["sources"]]
+
+
+def _is_view(props: Props) -> bool:
+    return bool(props["resource_type"] == "model" and props["config"]["materialized"] == "view")
 
 
 def _ancestors(manifest: Props, unique_id: str) -> set[str]:
@@ -120,7 +149,10 @@ def _ancestors(manifest: Props, unique_id: str) -> set[str]:
 
 
 def _code_version(manifest: Props, props: Props) -> str:
-    """A digest of the model's code and of the project's own macros that it calls, directly or not."""
+    """A digest of the model's code and of the project's own macros that it calls, directly or not.
+
+    That of a view covers the views that it reads.
+    """
     macros: dict[str, str] = {}
     unread = list(props["depends_on"]["macros"])
     while unread:
@@ -129,5 +161,7 @@ def _code_version(manifest: Props, props: Props) -> str:
         if macro and macro["package_name"] == props["package_name"] and name not in macros:
             macros[name] = macro["macro_sql"]
             unread.extend(macro["depends_on"]["macros"])
-    text = "\0".join([props["raw_code"], *(macros[name] for name in sorted(macros))])
+    upstream = [manifest["nodes"].get(one) for one in _upstream(manifest, props)] if _is_view(props) else []
+    views = [_code_version(manifest, one) for one in upstream if one and _is_view(one)]
+    text = "\0".join([props["raw_code"], *(macros[name] for name in sorted(macros)), *views])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

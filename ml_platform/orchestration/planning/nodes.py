@@ -9,7 +9,20 @@ import dagster as dg
 
 from ml_platform.orchestration.planning.calendars import CALENDAR, Calendar
 
-__all__ = ["OUTSIDE", "READS", "STARTS_WITH", "VIEW", "Graph", "Node", "Reads", "in_order", "nodes_of"]
+__all__ = [
+    "OUTSIDE",
+    "READS",
+    "SHOWS",
+    "STARTS_WITH",
+    "VIEW",
+    "Graph",
+    "Node",
+    "Reads",
+    "in_order",
+    "nodes_of",
+    "through",
+    "wider",
+]
 
 READS = "ml_platform/reads"
 """Asset metadata: upstream key (``a/b``) -> how it is read; see :data:`Reads`."""
@@ -22,6 +35,12 @@ STARTS_WITH = "ml_platform/starts_with"
 
 VIEW = "ml_platform/view"
 """Asset metadata: whether it is a view, which holds no data of its own: who reads it reads what it is made from."""
+
+SHOWS = "ml_platform/shows"
+"""Asset metadata of a view: upstream key -> ``{reads, calendar}``, through other views.
+
+The graph of a run ends at what its assets depend on, so that what lies behind a view is not in it.
+"""
 
 Reads = float | int | str
 """How many seconds before its own time a partition reads of an upstream; or one of:
@@ -46,7 +65,9 @@ class Node:
         calendar: of its partitions; None: it has none.
         together: what is built by the same step.
         external: partition key to a fingerprint of what it reads outside the graph.
-        empty: whether it may be that nothing of it ever comes, as of an optional source.
+        outside: whether it reads something outside the graph.
+        view: whether it holds no data of its own.
+        shows: of a view that tells it, what it shows: upstream to how that is read, and its calendar.
     """
 
     key: dg.AssetKey
@@ -60,6 +81,7 @@ class Node:
     external: Callable[[str], str | None] | None = None
     outside: bool = False
     view: bool = False
+    shows: Mapping[dg.AssetKey, tuple[Reads, Calendar | None]] = field(default_factory=dict)
 
     def rule(self, dep: dg.AssetKey) -> Reads:
         """How this asset reads an upstream asset that it names."""
@@ -86,6 +108,9 @@ def nodes_of(
             together = frozenset(definition.keys)
             for spec in definition.specs:
                 nodes[spec.key] = _node(spec, together, (externals or {}).get(spec.key))
+    for node in list(nodes.values()):
+        for key, (_, calendar) in node.shows.items():
+            nodes[key] = replace(nodes.get(key, Node(key, (), "")), calendar=calendar)
     for key in in_order(nodes):
         nodes[key] = _resolved(nodes[key], nodes)
     return nodes
@@ -127,25 +152,35 @@ def _node(
         external=external,
         outside=OUTSIDE in metadata,
         view=bool(metadata.get(VIEW)),
+        shows={
+            dg.AssetKey.from_user_string(key): (
+                shown["reads"],
+                Calendar.of_metadata(shown["calendar"]) if shown["calendar"] else None,
+            )
+            for key, shown in (metadata.get(SHOWS) or {}).items()
+        },
     )
 
 
 def _resolved(node: Node, nodes: Graph) -> Node:
     """The node with what it really reads: a view is read as what it is made from, by the reader's own rule."""
+    if node.shows:
+        ordered: dict[dg.AssetKey, Reads] = {dep: "order" for dep in node.deps if node.rule(dep) == "order"}
+        return replace(node, inputs={**ordered, **{key: rule for key, (rule, _) in node.shows.items()}})
     inputs: dict[dg.AssetKey, Reads] = {}
     codes = [node.code_version]
     for dep in node.deps:
         rule, upstream = node.rule(dep), nodes.get(dep)
         if upstream is None or not upstream.view or rule == "order":
-            inputs[dep] = _wider(inputs.get(dep), rule)
+            inputs[dep] = wider(inputs.get(dep), rule)
             continue
         codes.append(upstream.code_version)  # of the view, with those that it reads through itself
         for source, of_view in upstream.inputs.items():
-            inputs[source] = _wider(inputs.get(source), _through(rule, of_view))
+            inputs[source] = wider(inputs.get(source), through(rule, of_view))
     return replace(node, inputs=inputs, code_version="\0".join(codes) if len(codes) > 1 else codes[0])
 
 
-def _through(rule: Reads, of_view: Reads) -> Reads:
+def through(rule: Reads, of_view: Reads) -> Reads:
     """How a reader reads what lies behind a view.
 
     A view reads everything by default, of which the reader takes its window; one that says ``before`` (the newest
@@ -156,7 +191,7 @@ def _through(rule: Reads, of_view: Reads) -> Reads:
     return "before" if of_view == "before" and not isinstance(rule, str) else rule
 
 
-def _wider(one: Reads | None, two: Reads) -> Reads:
+def wider(one: Reads | None, two: Reads) -> Reads:
     """The rule that reads more."""
     if one is None:
         return two
