@@ -8,6 +8,7 @@ import dagster as dg
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from ml_platform.models.tasks.checking import metric_directions
 from ml_platform.orchestration.planning.up_to_date import Report, Updater
 from ml_platform.orchestration.platform import Platform
 from ml_platform.use_case import BatchPrediction, FeatureView, Model, UseCase
@@ -170,10 +171,10 @@ def _online(view: FeatureView, updater: Updater, report: Report) -> Iterator[Ren
 def _metrics(found: Mapping[str, Any], model: Model) -> Iterator[RenderableType]:
     """The metrics that the gate and the use case name, and the first few of the task's."""
     metrics, baselines, spread = found["metrics"], found["baselines"], found["spread over folds"]
-    wanted = dict.fromkeys(
-        [*model.gate.limits, *(metric.name for metric in model.metrics), *list(metrics)[:5]]
-    )
-    shown = [name for name in metrics if name in wanted][:_MOST_METRICS]
+    order = {name: place for place, name in enumerate(metric_directions(model, ()))}
+    names = sorted(metrics, key=lambda name: order.get(name, len(order)))
+    wanted = {*model.gate.limits, *(metric.name for metric in model.metrics), *names[:5]}
+    shown = [name for name in names if name in wanted][:_MOST_METRICS]
     table = Table("", "model", "± folds", *baselines, box=None, padding=(0, 2), pad_edge=False)
     for name in shown:
         cells = [
