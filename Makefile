@@ -20,7 +20,7 @@ $(CORE): pyproject.toml constraints.txt
 
 $(DEV): $(CORE)
 	@echo "installing the development tools …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,cassandra]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,cassandra,postgres]'
 	@touch $@
 
 demo: $(CORE) ## simulate a bank and bring the whole graph up to date
