@@ -1,10 +1,8 @@
 """The sensor that has landed days loaded."""
 
-from datetime import date
 from pathlib import Path
 
 import dagster as dg
-from ml_platform.orchestration.planning.calendar import extend_calendar
 
 from assets.card_fraud import use_case
 from ml_platform.ingestion.landing import LandingFolder
@@ -29,7 +27,6 @@ def test_a_day_with_a_broken_file_is_tried_once_and_again_when_its_files_change(
     file = settings.landing_path / "payments" / DAY / "a.csv"
     file.parent.mkdir(parents=True)
     with dg.DagsterInstance.ephemeral() as instance:
-        extend_calendar(instance, [date.fromisoformat(DAY)])
         cursor, tried = None, []
         for content in (
             "broken",

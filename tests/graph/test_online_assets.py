@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from ml_platform.orchestration.planning.calendar import extend_calendar
 from samples.views import reading, release
 from support.online import Bench, bench, customer, day
 
