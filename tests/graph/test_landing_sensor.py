@@ -1,10 +1,8 @@
 """The sensor that has landed days loaded."""
 
-from datetime import date
 from pathlib import Path
 
 import dagster as dg
-from ml_platform.orchestration.planning.calendar import extend_calendar
 
 from assets.card_fraud import use_case
 from ml_platform.ingestion.landing import LandingFolder
@@ -28,17 +26,22 @@ def test_a_day_with_a_broken_file_is_tried_once_and_again_when_its_files_change(
     sensor = landing_sensor(Platform(settings, [], sources, lambda: definitions))
     file = settings.landing_path / "payments" / DAY / "a.csv"
     file.parent.mkdir(parents=True)
+    report = settings.landing_path / "fraud_reports" / "2018-04-01" / "a.csv"
+    reported = "payment_id,reported_at\n"
     with dg.DagsterInstance.ephemeral() as instance:
-        extend_calendar(instance, [date.fromisoformat(DAY)])
         cursor, tried = None, []
         for content in (
             "broken",
             None,
+            reported,
             None,
             "payment_id,occurred_at,customer_id,terminal_id,amount\n",
             None,
         ):
-            if content:
+            if content == reported:
+                report.parent.mkdir(parents=True)
+                report.write_text(content)
+            elif content:
                 file.write_text(content)
             result = sensor(dg.build_sensor_context(instance, cursor))
             assert isinstance(result, dg.SensorResult)
@@ -50,5 +53,6 @@ def test_a_day_with_a_broken_file_is_tried_once_and_again_when_its_files_change(
                     partition_key=request.partition_key,
                     raise_on_error=False,
                 )
-                tried.append((len(request.asset_selection or ()), done.success))
-    assert tried == [(4, False), (1, True)]
+                (key,) = request.asset_selection or ()
+                tried.append((key.to_user_string(), done.success))
+    assert tried == [("raw/payments", False), ("raw/fraud_reports", True), ("raw/payments", True)]

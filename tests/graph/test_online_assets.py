@@ -6,20 +6,38 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from ml_platform.orchestration.planning.calendar import extend_calendar
 from samples.views import reading, release
 from support.online import Bench, bench, customer, day
 
+from assets.bank.sources import CUSTOMERS
 from ml_platform.errors import ConfigurationError
 from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
 from ml_platform.models.releases.registry import Registry
 from ml_platform.orchestration.assets.dataset import dataset_asset
 from ml_platform.orchestration.assets.online import SyncConfig, online_definitions
+from ml_platform.orchestration.assets.raw import calendar_of
 from ml_platform.orchestration.assets.view_usage import say_who_uses
+from ml_platform.orchestration.dbt.calendars import RelationCalendars
+from ml_platform.orchestration.planning.calendars import Calendars
 from ml_platform.orchestration.planning.sync_run import sync_now
 from ml_platform.orchestration.planning.up_to_date import Report
 from ml_platform.storage.folder import FolderStore
 from ml_platform.use_case import UseCase
+
+BANK = UseCase(name="bank", owner="team:bank", description="Who there is.", sources=(CUSTOMERS,))
+CALENDAR = calendar_of(CUSTOMERS)
+MANIFEST = {
+    "nodes": {
+        "model.customers": {
+            "schema": "features",
+            "name": "customers",
+            "resource_type": "model",
+            "depends_on": {"nodes": ["source.customers"]},
+        }
+    },
+    "sources": {"source.customers": {"schema": "raw", "name": "customers", "resource_type": "source"}},
+}
+"""Of dbt: the relation of the view is made from the source, and follows its calendar."""
 
 ONLINE, RELATION = dg.AssetKey(["online", "customers"]), dg.AssetKey(["features", "customers"])
 
@@ -31,8 +49,9 @@ class Graph:
         self.bench: Bench = bench(folder, SQLiteOnlineStore(folder / "online.db"))
         self.registry = FolderStore(folder / "registry")
         self.instance, self.place = instance, "here"
-        extend_calendar(instance, [day(0).date()])
+        Calendars(instance).extend(CALENDAR, [day(0).date().isoformat()])
         self.bench.rows([customer("a", 0, n=1), customer("b", 0, n=2)])
+        instance.report_runless_asset_event(dg.AssetMaterialization(RELATION))
         self.use_cases = [reading("churn", self.bench.view, "n"), reading("fraud", self.bench.view, "mean")]
 
     def definitions(self) -> dg.Definitions:
@@ -42,7 +61,7 @@ class Graph:
             "objects": self.bench.states,
             "registry": self.registry,
         }
-        made = online_definitions(self.use_cases, self.place)
+        made = online_definitions(self.use_cases, self.place, RelationCalendars([BANK], MANIFEST))
         described = dg.TableSchema([dg.TableColumn("n", description="How many.")])
         relation = dg.AssetSpec(RELATION, metadata={"dagster/column_schema": described})
         return dg.Definitions.merge(
@@ -85,7 +104,7 @@ def test_a_view_of_two_use_cases_is_one_asset_that_says_who_reads_it(graph: Grap
     relation = dg.Definitions(assets=[dg.AssetSpec(RELATION)])
     noted = spec_of(say_who_uses(relation, graph.use_cases), RELATION)
     assert noted.metadata["used by"] == "churn/model: n; fraud/model: mean"
-    dataset = dataset_asset(reading("other", graph.bench.view, "n", syncs=False))
+    dataset = dataset_asset(reading("other", graph.bench.view, "n", syncs=False), CALENDAR)
     assert RELATION in dataset.dependency_keys
 
 

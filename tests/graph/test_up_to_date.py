@@ -19,7 +19,6 @@ ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 RAW = dg.AssetKey(["raw", "payments"])
 OTHER = dg.AssetKey(["raw", "names"])
 DAYS = Calendar("payments", Cadence.DAILY)
-NAMES = Calendar("names", Cadence.DAILY)
 DAY = 86_400
 SINGLE = {"partitions_def": DAYS.partitions, "backfill_policy": dg.BackfillPolicy.single_run()}
 DAILY = {**SINGLE, "code_version": "1", "metadata": DAYS.metadata}
