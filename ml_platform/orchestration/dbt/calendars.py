@@ -149,7 +149,8 @@ class RelationCalendars:
             names = ", ".join(sorted(self._resources[one]["name"] for one in upstream))
             raise ConfigurationError(
                 f"dbt model {relation}: replaces_partitions(events='{declared['events']}') names nothing that it reads "
-                f"and that has partitions; it reads {names or 'nothing'}: name one that follows one source"
+                f"and that has partitions; it reads {names or 'nothing'}: name one that follows one source, which a "
+                "use case declares in its `sources`"
             )
         cadence = Cadence(declared["cadence"]) if declared.get("cadence") else base.cadence
         return derived(base, cadence, instant=bool(declared.get("instant")))
