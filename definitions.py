@@ -43,9 +43,10 @@ def platform() -> "Platform":
                 executor=dg.in_process_executor,
             ),
         )
-        require_relations(graph, composed.use_cases)
         graph = say_who_uses(graph, composed.use_cases)
-        checks = freshness_checks(graph.resolve_all_asset_specs())
+        specs = graph.resolve_all_asset_specs()
+        require_relations(specs, composed.use_cases)
+        checks = freshness_checks(specs)
         return dg.Definitions.merge(graph, dg.Definitions(asset_checks=[checks]))
 
     composed = Platform(settings, use_cases, sources, load)

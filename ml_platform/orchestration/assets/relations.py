@@ -1,7 +1,7 @@
 """Relations that declarations name must be made by something: a slip in a name is told when the project is loaded."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import dagster as dg
 
@@ -10,17 +10,25 @@ from ml_platform.use_case import UseCase
 
 __all__ = ["require_relations"]
 
+_ONLY_NAMED = "dagster/auto_created_stub_asset"
+"""Metadata of what Dagster adds to a graph because an asset names it as its upstream."""
 
-def require_relations(definitions: dg.Definitions, use_cases: Sequence[UseCase]) -> None:
+
+def require_relations(specs: Iterable[dg.AssetSpec], use_cases: Sequence[UseCase]) -> None:
     """Refuse a relation that a use case names and that no asset makes.
+
+    Args:
+        specs: of every asset of the project.
+        use_cases: the project's.
 
     Raises:
         ConfigurationError: names the use case, the field, the relation, and those that it may mean.
     """
     made: set[str] = set()
-    for spec in definitions.resolve_all_asset_specs():
-        made.add(".".join(spec.key.path))
-        made.add(str(spec.metadata.get("dagster/relation_identifier", "")))
+    for spec in specs:
+        if not spec.metadata.get(_ONLY_NAMED):
+            made.add(".".join(spec.key.path))
+            made.add(str(spec.metadata.get("dagster/relation_identifier", "")))
     for use_case in use_cases:
         for field, relation in _named(use_case):
             if relation not in made:

@@ -58,8 +58,12 @@ def test_another_partition_column_is_refused_with_the_line_to_add(columns: dict[
         RelationCalendars([POWER], manifest(**columns)).check_described()
 
 
-def made(*relations: str) -> dg.Definitions:
-    return dg.Definitions(assets=[dg.AssetSpec(dg.AssetKey(one.split("."))) for one in relations])
+def made(*relations: str) -> list[dg.AssetSpec]:
+    """Specs of a graph whose dataset names all that the declaration names, made or not."""
+    named = ("features.hourly", "features.next_hour", "features.newest")
+    dataset = dg.AssetSpec("dataset", deps=[dg.AssetKey(one.split(".")) for one in named])
+    assets = [dataset, *(dg.AssetSpec(dg.AssetKey(one.split("."))) for one in relations)]
+    return list(dg.Definitions(assets=assets).resolve_all_asset_specs())
 
 
 def test_relations_that_are_made_are_accepted() -> None:
