@@ -28,6 +28,7 @@ def platform() -> "Platform":
         from ml_platform.orchestration.assets.freshness import freshness_checks
         from ml_platform.orchestration.assets.online import online_definitions
         from ml_platform.orchestration.assets.raw import raw_asset
+        from ml_platform.orchestration.assets.relations import require_relations
         from ml_platform.orchestration.assets.view_usage import say_who_uses
         from ml_platform.orchestration.dbt.calendars import relation_calendars
         from sensors import sensors_for
@@ -43,7 +44,9 @@ def platform() -> "Platform":
             ),
         )
         graph = say_who_uses(graph, composed.use_cases)
-        checks = freshness_checks(graph.resolve_all_asset_specs())
+        specs = graph.resolve_all_asset_specs()
+        require_relations(specs, composed.use_cases)
+        checks = freshness_checks(specs)
         return dg.Definitions.merge(graph, dg.Definitions(asset_checks=[checks]))
 
     composed = Platform(settings, use_cases, sources, load)

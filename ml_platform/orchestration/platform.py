@@ -92,5 +92,6 @@ class Platform:
             return next(iter(known.values()))
         if name not in known:
             what = "which use case is meant" if name is None else f"there is no use case {name!r}"
-            raise NotFoundError(f"{what}; there are: {', '.join(sorted(known)) or 'none'}")
+            said = " (say --use-case NAME)" if name is None and known else ""
+            raise NotFoundError(f"{what}; there are: {', '.join(sorted(known)) or 'none'}{said}")
         return known[name]

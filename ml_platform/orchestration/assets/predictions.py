@@ -42,7 +42,8 @@ def prediction_calendar(scoring: BatchScoring, events: Calendar | None) -> Calen
     if events is None:
         raise ConfigurationError(
             f"dataset.events of use case {scoring.use_case.name} is {scoring.dataset.events!r}, which follows no "
-            "calendar: it is made from no source, or from several; name a relation that is made from one"
+            "calendar: there is no such dbt model, or it is made from no source, or from several; name one that is "
+            "made from one source of the landing folder"
         )
     cadence = scoring.declared.cadence
     return derived(events, cadence) if cadence and cadence != events.cadence else events

@@ -79,8 +79,9 @@ def _calendar(use_case: UseCase, dataset: Dataset, calendar_of: CalendarOf) -> C
     found = calendar_of(dataset.events)
     if found is None:
         raise ConfigurationError(
-            f"dataset.events of use case {use_case.name} is {dataset.events!r}, which follows no calendar: it is made "
-            "from no source, or from several; name a relation that is made from one, or say in its SQL which it follows"
+            f"dataset.events of use case {use_case.name} is {dataset.events!r}, which follows no calendar: there is "
+            "no such dbt model, or it is made from no source, or from several; name one that is made from one, or say "
+            "in its SQL which it follows"
         )
     return found
 

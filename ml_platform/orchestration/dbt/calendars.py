@@ -37,10 +37,15 @@ def relation_calendars(root: Path) -> "RelationCalendars":
 
     Args:
         root: the project's folder; its ``dbt_project`` is parsed if no process did so before.
+
+    Raises:
+        ConfigurationError: dbt's YAML says other partitions of a table than the use case that fills it.
     """
     project = root / "dbt_project"
     manifest = json.loads(manifest_path(project, Settings()).read_text()) if project.is_dir() else {}
-    return RelationCalendars(load_use_cases(root), manifest)
+    calendars = RelationCalendars(load_use_cases(root), manifest)
+    calendars.check_described()
+    return calendars
 
 
 class RelationCalendars:
@@ -105,6 +110,28 @@ class RelationCalendars:
         declared = meta(self._resources[self._by_relation[relation]]).get("partitions") or {}
         return declared.get("column") or cadence.column
 
+    def check_described(self) -> None:
+        """Refuse a dbt source whose partition column is not the one that its table has, for dbt knows only its YAML.
+
+        Raises:
+            ConfigurationError: names the file, the table, and the line that is missing.
+        """
+        for props in self.manifest.get("sources", {}).values():
+            relation = f"{props['schema']}.{props['name']}"
+            calendar = self.of(relation) if relation in self._raw or relation in self._predictions else None
+            if calendar is None:
+                continue
+            cadence = calendar.cadence
+            kind = "timestamp" if cadence is Cadence.HOURLY else "date"
+            said = props.get("columns", {}).get(cadence.column, {}).get("data_type")
+            if said != kind:
+                where = props.get("original_file_path", "dbt_project")
+                raise ConfigurationError(
+                    f"{where}: {relation} is {cadence}, and its column {cadence.column} is "
+                    f"{'of type ' + repr(said) if said else 'not described with a data_type'}; describe it as "
+                    f"`- {{name: {cadence.column}, data_type: {kind}}}`"
+                )
+
     def _find(self, unique_id: str) -> Calendar | None:
         props = self._resources[unique_id]
         relation = f"{props['schema']}.{props['name']}"
@@ -122,7 +149,8 @@ class RelationCalendars:
             names = ", ".join(sorted(self._resources[one]["name"] for one in upstream))
             raise ConfigurationError(
                 f"dbt model {relation}: replaces_partitions(events='{declared['events']}') names nothing that it reads "
-                f"and that has partitions; it reads {names or 'nothing'}: name one that follows one source"
+                f"and that has partitions; it reads {names or 'nothing'}: name one that follows one source, which a "
+                "use case declares in its `sources`"
             )
         cadence = Cadence(declared["cadence"]) if declared.get("cadence") else base.cadence
         return derived(base, cadence, instant=bool(declared.get("instant")))
