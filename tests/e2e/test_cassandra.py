@@ -7,16 +7,18 @@ import pytest
 from e2e.conftest import Finished
 from support.cassandra_fixtures import settings_of
 from support.cassandra_server import PASSWORD, CassandraServer
-from support.project import Project
+from support.project import ROOT, Project
 
-from assets.card_fraud import use_case
 from ml_platform.features.online.base import OnlineStore
 from ml_platform.features.online.columns import micros
 from ml_platform.features.sync.newest import source_of
+from ml_platform.project import load_use_cases
 from ml_platform.use_case import FeatureView
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
 pytestmark = pytest.mark.cassandra
+
+VIEWS = [view for use_case in load_use_cases(ROOT) for view in use_case.feature_views]
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def switched(finished: Finished, secured_cassandra_server: CassandraServer) -> I
     store.close()
 
 
-@pytest.mark.parametrize("view", use_case.feature_views, ids=lambda view: view.name)
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 def test_every_row_online_is_the_newest_of_the_warehouse(switched: Switched, view: FeatureView) -> None:
     serving = switched.store.record(view.name).serving
     assert serving is not None

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 from e2e.conftest import Finished
-from support.project import Project, state_of
+from support.project import ONE, Project, state_of
 
 KILLS = int(os.environ.get("KILLS", "2"))
 """How often each update is killed; more finds more."""
 SEED = int(os.environ.get("KILLS_SEED", "0"))
-STEPS, STEPS_OF_A_DAY = 13, 8
-"""Of a first update, and at least of one of a new day; a later attempt has those left that were not finished before."""
+STEPS, STEPS_OF_A_DAY = 36, 12
+"""Of a first update of all use cases, and at least of one of a new day of one.
+
+A later attempt has those left that were not finished before.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +26,7 @@ def killed(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Proj
     return Project(tmp_path_factory.mktemp("killed") / "home", finished.landing)
 
 
-def run_and_kill(project: Project, moments: random.Random, steps: int) -> int:
+def run_and_kill(project: Project, moments: random.Random, steps: int, *options: str) -> int:
     """Kill updates, each with all that it started, within a random step; then let one end.
 
     Returns:
@@ -31,7 +34,7 @@ def run_and_kill(project: Project, moments: random.Random, steps: int) -> int:
     """
     left, at_work = steps, 0
     for _ in range(KILLS):
-        process = project.start("run")
+        process = project.start("run", *options)
         assert process.stdout is not None
         for _ in range(moments.randrange(max(left, 1))):
             left -= process.stdout.readline().startswith("  ✓")
@@ -41,7 +44,7 @@ def run_and_kill(project: Project, moments: random.Random, steps: int) -> int:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    project("run")
+    project("run", *options)
     return at_work
 
 
@@ -58,6 +61,6 @@ def test_a_first_update_that_was_killed(finished: Finished, killed: Project) -> 
 
 def test_a_new_day_that_was_killed(finished: Finished, killed: Project) -> None:
     finished.project("simulate", "--days", "1")
-    finished.project("run")
-    assert run_and_kill(killed, random.Random(SEED + 1), STEPS_OF_A_DAY)
+    finished.project("run", *ONE)
+    assert run_and_kill(killed, random.Random(SEED + 1), STEPS_OF_A_DAY, *ONE)
     assert not differences(finished.project.home, killed.home)

@@ -14,7 +14,7 @@ from support.waiting import until
 
 pytestmark = pytest.mark.browser
 
-PREDICTIONS = "card_fraud/predictions"
+PREDICTIONS = "card_fraud/model/predictions"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def ui(browser: Browser, finished: Finished, tmp_path_factory: pytest.TempPathFa
 
 def test_the_whole_graph_is_drawn(ui: UI, browser: Browser) -> None:
     browser.open(f"{ui.url}/asset-groups")
-    browser.shows("raw", "staging", "features", "card_fraud")
+    browser.shows("raw", "staging", "features", "card_fraud", "support_routing", "credit_limit")
     browser.press_alt("e")  # expand all groups
     browser.shows("payments", "stg_payments", "payment_features", "dataset", "champion", "prediction_events")
 
@@ -99,7 +99,7 @@ def test_with_the_sensors_on_a_new_day_flows_through(ui: UI) -> None:
     ui.start_sensors("landing", "automation", "run_failures", "check_failures", "card_fraud_retraining")
     ui.project("simulate", "--days", "1")
     day = max(path.name for path in ui.landing.joinpath("payments").iterdir())
-    until(lambda: day in ui.days_of("card_fraud/prediction_events"), f"events of {day}", timeout=900)
+    until(lambda: day in ui.days_of("card_fraud/model/prediction_events"), f"events of {day}", timeout=900)
     until(lambda: _asset_made_since(ui, "online/customer_daily", day), f"online rows of {day}", timeout=300)
     assert ui.tick_errors() == []
 

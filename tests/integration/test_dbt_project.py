@@ -22,6 +22,16 @@ DDL = """
     CREATE TABLE raw.customers (customer_id VARCHAR, x DOUBLE, y DOUBLE, day DATE);
     CREATE TABLE raw.terminals (terminal_id VARCHAR, x DOUBLE, y DOUBLE, day DATE);
     CREATE TABLE raw.fraud_reports (payment_id VARCHAR, reported_at TIMESTAMPTZ, day DATE);
+    CREATE TABLE raw.messages (
+        message_id VARCHAR, occurred_at TIMESTAMPTZ, customer_id VARCHAR, channel VARCHAR, language VARCHAR,
+        text VARCHAR, day DATE
+    );
+    CREATE TABLE raw.resolutions (message_id VARCHAR, resolved_at TIMESTAMPTZ, team VARCHAR, day DATE);
+    CREATE SCHEMA predictions;
+    CREATE TABLE predictions.credit_limit (
+        customer_id VARCHAR, occurred_at TIMESTAMPTZ, value DOUBLE, stage VARCHAR, release VARCHAR, promotion BIGINT,
+        week DATE
+    );
 """
 
 

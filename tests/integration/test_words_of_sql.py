@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
-from samples.candidates import manifest
+from samples.scorers import scorer
 
+from ml_platform.cadence import Cadence
 from ml_platform.datasets.checks import dataset_checks
 from ml_platform.datasets.snapshot import export_snapshot
 from ml_platform.events.local import LocalEventLog
@@ -14,14 +15,18 @@ from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
 from ml_platform.features.sync.parity import diff, parity
 from ml_platform.features.sync.run import sync_view
 from ml_platform.features.views.describing import describe
-from ml_platform.ingestion.load import load_days
+from ml_platform.ingestion.landing import LandingFolder
+from ml_platform.ingestion.load import load_partitions
 from ml_platform.ingestion.source import RawColumn, RawSource
-from ml_platform.models.releases.manifest import Feature, Release, ReleaseFile
-from ml_platform.monitoring.drift import score_distribution, score_drift
+from ml_platform.models.tasks.base import task
+from ml_platform.monitoring.drift import prediction_drift
 from ml_platform.monitoring.performance import performance
 from ml_platform.monitoring.retraining import count_new_labels
-from ml_platform.predictions.batch import predict_days
-from ml_platform.predictions.publish import publish_days
+from ml_platform.monitoring.served import Served
+from ml_platform.predictions.batch import predict_partitions
+from ml_platform.predictions.publish import publish_partitions
+from ml_platform.predictions.scorers import Scorers
+from ml_platform.predictions.table import batch_scoring, serving_sql
 from ml_platform.storage.folder import FolderStore
 from ml_platform.use_case import (
     BatchPrediction,
@@ -38,6 +43,7 @@ from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
 FIRST = datetime(2007, 5, 1, tzinfo=UTC)
 DAYS = [(FIRST + timedelta(days=n)).date() for n in range(5)]
+KEYS = [str(day) for day in DAYS]
 END = FIRST + timedelta(days=5)
 
 EVENTS = RawSource(
@@ -48,7 +54,7 @@ EVENTS = RawSource(
         "group": RawColumn(kind="identifier"),
         "order": RawColumn(kind="number"),
     },
-    day_of="from",
+    partition_of="from",
     unique="select",
 )
 VIEW = FeatureView(
@@ -73,17 +79,16 @@ USE_CASE = UseCase(
         views=(ViewFeatures(view=VIEW, features=("order", "limit")),),
         label=Label(relation="raw.where", id="all", available_at="as", delay=timedelta(days=1), name="case"),
     ),
-    model=Model(train=lambda: None, card="group", precision_k=1, split=Split(train_days=1)),
-    batch_prediction=BatchPrediction(relation="predictions.union", topic="words", columns=("group", "order")),
+    models=(Model(train=lambda: None, split=Split(train_days=1)),),
+    batch_predictions=(
+        BatchPrediction(relation="predictions.union", topic="words", columns=("group", "order")),
+    ),
     feature_views=(VIEW,),
 )
 
 
-class ByOrder:
-    """A model that needs no training."""
-
-    def predict(self, features):
-        return features.column("order").to_numpy() / 1000
+def by_order(features):
+    return pa.table({"score": features.column("order").to_numpy() / 1000})
 
 
 @pytest.fixture
@@ -95,8 +100,9 @@ def warehouse(tmp_path):
         rows = [f"e{day:%d}{n},{day}T{n + 8:02d}:00:00Z,g{n % 3},{n * 10}" for n in range(10)]
         path.write_text("\n".join(["select,from,group,order", *rows, rows[1]]) + "\n")
     warehouse = DuckDBWarehouse(tmp_path / "warehouse.duckdb")
-    loads = load_days(EVENTS, DAYS[:3], tmp_path / "landing", warehouse)
-    loads += load_days(EVENTS, DAYS[3:], tmp_path / "landing", warehouse)  # looks for ids of other days
+    landing = LandingFolder(tmp_path / "landing")
+    loads = load_partitions(EVENTS, KEYS[:3], landing, warehouse)
+    loads += load_partitions(EVENTS, KEYS[3:], landing, warehouse)  # looks for ids of other days
     assert [(load.rows, load.duplicates) for load in loads] == [(10, 1)] * 5
     at = pa.timestamp("us", tz="UTC")
     reports = [
@@ -145,17 +151,24 @@ def test_a_dataset_and_its_checks(warehouse, tmp_path):
 
 
 def test_predictions_and_what_watches_them(warehouse, tmp_path):
-    features = [Feature(name=name, type="double") for name in USE_CASE.dataset.feature_names]
-    files = (ReleaseFile(path="m", sha256="ab" * 32, size=1),)
-    release = Release.of("words", files, manifest(features=features))
-    made = predict_days(USE_CASE, DAYS, warehouse, release, ByOrder())
-    assert [day.rows for day in made] == [10] * 5
-    told = publish_days(USE_CASE, DAYS, warehouse, LocalEventLog(tmp_path / "events.db"))
-    assert told.new == 50
-    found = performance(USE_CASE, warehouse, as_of=END, trained_until={})
-    assert sum(day.positives for day in found.days) == 8, "of the four mature days"
-    reference = score_distribution(np.linspace(0, 0.09, 100))
-    assert score_drift(USE_CASE, warehouse, reference, release.version, DAYS).metadata["rows"] == 50
+    scoring = batch_scoring(USE_CASE, USE_CASE.batch_predictions[0])
+    champion = scorer("ab", by_order, names=USE_CASE.dataset.feature_names, use_case="words")
+    made = predict_partitions(scoring, Cadence.DAILY, KEYS, warehouse, Scorers(champion))
+    assert [day.rows for day in made.champion] == [10] * 5
+    log = LocalEventLog(tmp_path / "events.db")
+    assert publish_partitions(scoring, Cadence.DAILY, KEYS, warehouse, log).new == 50
+    served = Served(
+        "predictions.union",
+        serving_sql(scoring, Cadence.DAILY, warehouse.dialect),
+        USE_CASE.dataset,
+        USE_CASE.models[0],
+    )
+    found = performance(served, warehouse, as_of=END, trained_until={})
+    assert sum(day.counts["positives"] for day in found.days) == 8, "of the four mature days"
+    binary = task("binary")
+    reference = binary.distribution(binary.predictions(np.linspace(0, 0.09, 100), ()))
+    drift = prediction_drift(served, warehouse, reference, champion.release.version, first=FIRST, end=END)
+    assert drift.metadata["rows"] == 50
     assert count_new_labels(USE_CASE, warehouse, FIRST + timedelta(days=4)) == 2
 
 

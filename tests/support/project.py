@@ -5,21 +5,30 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ml_platform.cadence import Cadence
+from ml_platform.project import load_use_cases
+
+if TYPE_CHECKING:
+    from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
 ROOT = Path(__file__).parents[2]
 SMALL_BANK = (
     "--days",
-    "56",
+    "98",
     "--end",
     "2021-03-28",
     "--customers",
-    "700",
+    "900",
     "--terminals",
-    "600",
+    "700",
     "--seed",
     "7",
 )
+"""The fewest days and messages of which every use case releases a model."""
+ONE = ("--use-case", "card_fraud")
+"""One use case, for tests of what does not depend on how many there are."""
 
 
 @dataclass(frozen=True)
@@ -76,43 +85,54 @@ def state_of(home: Path) -> dict[str, Any]:
     from ml_platform.storage.folder import FolderStore
     from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
-    warehouse = DuckDBWarehouse(home / "warehouse.duckdb")
-    tables = warehouse.table(
-        "SELECT table_schema || '.' || table_name AS name FROM information_schema.tables"
-        " WHERE table_type = 'BASE TABLE' AND table_schema IN ('raw', 'features', 'predictions') ORDER BY 1"
-    )
-    versions = {}
-    for name in tables.column("name").to_pylist():
-        days = warehouse.table(f"SELECT DISTINCT day FROM {name} ORDER BY day").column("day").to_pylist()
-        if days and name != "raw.quarantine":
-            versions[name] = {
-                str(day): found for day, found in warehouse.partition_versions(name, "day", days).items()
-            }
     registry = Registry(FolderStore(home / "registry"))
     log = LocalEventLog(home / "events.db")
-    events = {topic: sorted(r.event.id for r in log.read(topic, 0, 10_000_000)) for topic in log.topics()}
     objects = FolderStore(home / "objects")
+    releases, changes = {}, {}
+    for use_case in load_use_cases(ROOT):
+        for model in use_case.models:
+            path = use_case.name, model.name
+            releases["/".join(path)] = [release.version for release in registry.list(*path)]
+            changes["/".join(path)] = [(e.sequence, e.action, e.version) for e in registry.history(*path)]
     return {
-        "tables": versions,
+        "tables": partition_versions(DuckDBWarehouse(home / "warehouse.duckdb")),
         "snapshots": sorted(o.key for o in objects.list("datasets/") if o.key.endswith("manifest.json")),
-        "releases": [release.version for release in registry.list("card_fraud", "model")],
-        "changes": [(e.sequence, e.action, e.version) for e in registry.history("card_fraud", "model")],
-        "events": events,
+        "releases": releases,
+        "changes": changes,
+        "events": {
+            topic: sorted(r.event.id for r in log.read(topic, 0, 10_000_000)) for topic in log.topics()
+        },
         "online": online_rows(home / "online.db"),
     }
 
 
+def partition_versions(warehouse: "DuckDBWarehouse") -> dict[str, dict[str, tuple[str, int]]]:
+    """Content version and rows of every partition of every table."""
+    tables = warehouse.table(
+        "SELECT table_schema || '.' || table_name AS name FROM information_schema.tables"
+        " WHERE table_type = 'BASE TABLE' AND table_schema IN ('raw', 'features', 'predictions')"
+        " AND table_name <> 'quarantine' ORDER BY 1"
+    )
+    found = {}
+    for name in tables.column("name").to_pylist():
+        (column,) = {cadence.column for cadence in Cadence} & warehouse.columns(name).keys()
+        values = warehouse.table(f"SELECT DISTINCT {column} AS value FROM {name}").column("value").to_pylist()
+        versions = warehouse.partition_versions(name, column, sorted(values)) if values else {}
+        found[name] = {str(value): version for value, version in versions.items()}
+    return found
+
+
 def online_rows(path: Path) -> dict[str, list[str]]:
     """Every row of every served table of the SQLite online store."""
-    from assets.card_fraud import use_case
     from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
 
     store = SQLiteOnlineStore(path)
     rows = {}
-    for view in use_case.feature_views:
-        serving = store.record(view.name).serving
-        rows[view.name] = sorted(map(str, store.scan(serving))) if serving else []
+    for use_case in load_use_cases(ROOT):
+        for view in use_case.feature_views:
+            serving = store.record(view.name).serving
+            rows[view.name] = sorted(map(str, store.scan(serving))) if serving else []
     return rows
 
 
-__all__ = ["ROOT", "SMALL_BANK", "Project", "online_rows", "state_of"]
+__all__ = ["ONE", "ROOT", "SMALL_BANK", "Project", "online_rows", "state_of"]

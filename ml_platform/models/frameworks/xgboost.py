@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ml_platform.errors import ConfigurationError, NotFoundError, UnreadableFileError
 from ml_platform.models.frameworks.base import FittedModel, feature_matrix
+from ml_platform.models.frameworks.ubjson import is_whole
 from ml_platform.models.tasks.base import task
 
 if TYPE_CHECKING:
@@ -123,12 +124,13 @@ class XGBoostModel(FittedModel):
             raise NotFoundError(
                 f"there is no XGBoost model at {path}; name the folder that a model was saved to"
             )
+        refused = f"{path} is not an XGBoost model, or is damaged; restore it or train again"
+        if not is_whole(path.read_bytes()):
+            raise UnreadableFileError(refused)
         try:
             booster = xgboost.Booster(model_file=path)
         except (xgboost.core.XGBoostError, ValueError) as error:
-            raise UnreadableFileError(
-                f"{path} is not an XGBoost model, or is damaged; restore it or train again"
-            ) from error
+            raise UnreadableFileError(refused) from error
         return cls(booster)
 
     def importance(self) -> dict[str, float]:
