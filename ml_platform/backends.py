@@ -231,11 +231,7 @@ def backends_for(settings: Settings) -> Iterator[Backends]:
     """Give the backends of these settings; those that were used are closed at the end, also after an error.
 
     >>> with backends_for(Settings()) as backends:  # doctest: +SKIP
-<<<<<<< HEAD
     ...     backends.warehouse.scalar("SELECT count(*) FROM raw.parcels")
-=======
-    ...     backends.warehouse.scalar("SELECT count(*) FROM raw.readings")
->>>>>>> docs
     """
     backends = Backends(settings)
     try:
