@@ -79,7 +79,7 @@ def listed(sink: Any) -> list[dict[str, Any]]:
     return [row for batch in sink.batches for row in batch.to_pylist()]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=20)
 @given(
     st.lists(
         st.tuples(
