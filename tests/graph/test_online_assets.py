@@ -10,7 +10,7 @@ from samples.views import reading, release
 from support.online import Bench, bench, customer, day
 
 from assets.bank.sources import CUSTOMERS
-from ml_platform.errors import ConfigurationError
+from ml_platform.errors import ConfigurationError, NotFoundError
 from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
 from ml_platform.models.releases.registry import Registry
 from ml_platform.orchestration.assets.dataset import dataset_asset
@@ -122,6 +122,13 @@ def test_two_declarations_of_one_name_are_refused_at_load(graph: Graph) -> None:
         ConfigurationError, match=r"declared twice, with another owner \(in churn and other\)"
     ):
         graph.definitions()
+
+
+def test_there_is_nothing_to_sync_before_the_relation_was_made(graph: Graph) -> None:
+    refusal = "nothing to sync to customers yet; run `ml-platform run` first"
+    with dg.DagsterInstance.ephemeral() as graph.instance, pytest.raises(NotFoundError, match=refusal):
+        graph.sync()
+    assert graph.bench.store.record("customers").serving is None
 
 
 def test_what_a_sync_did_is_in_figures_that_the_pages_plot(graph: Graph) -> None:

@@ -74,7 +74,7 @@ def test_one_folder_a_day_for_each_source(at_once: Path) -> None:
 
 
 @given(split=st.integers(min_value=1, max_value=len(DAYS) - 1))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 def test_a_longer_run_continues_a_shorter_one(
     at_once: Path, tmp_path_factory: pytest.TempPathFactory, split: int
 ) -> None:

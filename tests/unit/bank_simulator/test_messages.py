@@ -74,7 +74,7 @@ def after(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 @given(days=st.lists(st.sampled_from(DAYS[:40]), min_size=1, max_size=4))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_a_day_is_the_same_whatever_was_asked_before(
     in_order: dict[date, list[pa.Table]], days: list[date]
 ) -> None:

@@ -99,7 +99,7 @@ def plain_card_precision(frame, k):
     return precisions
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), k=st.integers(1, 12))
 def test_card_precision_is_the_handbooks(seed, k):
     rng = np.random.default_rng(seed)

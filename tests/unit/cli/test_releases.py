@@ -1,5 +1,6 @@
 """``ml-platform releases``: what a person sees, and what a wrong call is answered."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from samples.candidates import FAILED, PASSED, candidate_files, manifest
 from ml_platform.cli.main import main
 from ml_platform.models.releases.manifest import Release
 from ml_platform.models.releases.registry import Registry
+from ml_platform.models.training.tracking import Tracking
 from ml_platform.orchestration.platform import Platform
 from ml_platform.settings import Settings
 from ml_platform.storage.folder import FolderStore
@@ -57,14 +59,25 @@ class Bench:
         return printed.err
 
 
+@pytest.fixture(scope="module")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    assert Tracking(f"sqlite:///{path}").aliases("parcels.model") == {}
+    return path
+
+
 @pytest.fixture
 def bench(
     tmp_path: Path,
+    empty_mlflow: Path,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Bench:
     made = Bench(tmp_path, settings, capsys)
+    database = Path(settings.mlflow_uri.removeprefix("sqlite:///"))
+    database.parent.mkdir(parents=True)
+    shutil.copy(empty_mlflow, database)
     monkeypatch.setattr(sys, "argv", [])
     monkeypatch.setenv("COLUMNS", "200")
 

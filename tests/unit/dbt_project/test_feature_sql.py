@@ -51,7 +51,7 @@ def ordered(found: list[dict[str, Any]]) -> list[list[tuple[str, Any]]]:
 
 
 @pytest.mark.parametrize("model", ["payment_features", "customer_daily", "terminal_daily"])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(bank=oracle.banks(), data=st.data())
 def test_any_days_equal_the_obvious_program(warehouse, model, bank, data):
     days = data.draw(st.none() | st.lists(st.sampled_from(bank.days), min_size=1, unique=True))

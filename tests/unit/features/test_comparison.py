@@ -117,7 +117,7 @@ def apply(store: Store, writes: list[tuple[Any, ...]]) -> None:
 sizes = st.sampled_from([1, 2, 3, 100])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(
     st.lists(
         st.tuples(contents, st.booleans(), st.randoms(use_true_random=False), sizes, sizes),
@@ -148,7 +148,7 @@ def test_after_any_history_the_store_says_what_the_warehouse_says(history: list[
         unsettled = {key for key, *_ in done.writes} if crash else set()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(
     st.lists(st.tuples(contents, st.booleans(), st.randoms(use_true_random=False)), min_size=2, max_size=6)
 )

@@ -39,7 +39,7 @@ def found(connection, query):
     return connection.sql(query.sql, params=query.parameters or None).to_arrow_table().to_pylist()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     view=st.sampled_from(VIEWS),
     rows=sample.rows,

@@ -45,7 +45,7 @@ def stored(value, time_type):
 EVENT_COLUMNS = {"id": int, "k": str, "j": int, "occurred_at": datetime}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     request_=oracle.requests(),
     events=oracle.events,

@@ -79,7 +79,7 @@ def listed(sink: Any) -> list[dict[str, Any]]:
     return [row for batch in sink.batches for row in batch.to_pylist()]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=12)
 @given(
     st.lists(
         st.tuples(
@@ -163,7 +163,7 @@ def left_by(b: Bench, result: SyncResult) -> Any:
     return repr(said), state, repr(sorted(b.store.scan(table), key=lambda row: row[0]))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_warehouse_with_marks_and_one_without_leave_the_same(tmp_path: Path, seed: int) -> None:
     guard = SyncGuard(
         max_null_share={"mean": 1.0}, ranges={"n": (0, 10)}, max_changed_share=1.0, max_row_drop=1.0

@@ -250,7 +250,7 @@ def test_unsound_predictions_are_refused(judged, case, change, said):
 
 
 def test_a_model_beyond_the_declared_size_or_time_is_refused(judged):
-    outcomes = judged(max_size_mb=1.5, max_latency_ms=0.001, work=20)
+    outcomes = judged(max_size_mb=1.5, max_latency_ms=0.001, work=1)
     assert not outcomes["size"].passed
     assert outcomes["size"].metadata["megabytes"] == pytest.approx(2, abs=0.1)
     assert not outcomes["latency"].passed

@@ -73,7 +73,7 @@ def test_what_merely_describes_does_not() -> None:
     assert described == version()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     st.dictionaries(
         st.text(max_size=5),

@@ -41,7 +41,7 @@ def table(content: list[tuple[object, ...]]) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in content], SCHEMA)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(rows, rows, st.randoms())
 def test_versions_are_equal_when_the_rows_are(left: list, right: list, random) -> None:
     shuffled = random.sample(left, len(left))
@@ -50,7 +50,7 @@ def test_versions_are_equal_when_the_rows_are(left: list, right: list, random) -
     assert (version(table(left)) == version(table(right))) == equal
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.floats(), st.floats())
 def test_floats_are_told_apart_by_their_bits_but_for_zero_and_nan(left: float, right: float) -> None:
     def canonical(value: float) -> bytes:
