@@ -231,7 +231,7 @@ def backends_for(settings: Settings) -> Iterator[Backends]:
     """Give the backends of these settings; those that were used are closed at the end, also after an error.
 
     >>> with backends_for(Settings()) as backends:  # doctest: +SKIP
-    ...     backends.warehouse.scalar("SELECT count(*) FROM raw.readings")
+    ...     backends.warehouse.scalar("SELECT count(*) FROM raw.parcels")
     """
     backends = Backends(settings)
     try:
