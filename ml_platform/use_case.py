@@ -62,7 +62,7 @@ class SyncGuard(Declaration):
     )
     max_age: timedelta | None = Field(
         default=None,
-        description="Oldest that the newest row may be, measured against the newest day of data, never the wall clock.",
+        description="Oldest that the newest row may be, measured against the end of the data, never the wall clock.",
     )
     max_changed_share: float = Field(
         default=1.0, ge=0, le=1, description="Largest share of stored entities that one sync may change."

@@ -43,11 +43,13 @@ def run(
     platform = load_platform()
     chosen = [platform.use_case(use_case)] if use_case else list(platform.use_cases)
     sources = sources_of(chosen)
+    resting = [one for one in chosen if one.sources and not any(platform.landed(one.sources).values())]
     if not any(platform.landed(sources).values()):
         raise NotFoundError(
             f"{platform.settings.landing_path} holds no data of {', '.join(source.name for source in sources)}; "
             "drop files there as docs/landing.md says, or run `ml-platform simulate`"
         )
+    active = [one for one in chosen if one not in resting]
     lock = platform.settings.root / "run.lock"
     with (
         _without_output_of_tools(verbose),
@@ -61,14 +63,17 @@ def run(
             instance,
             platform.externals,
             progress,
-            selection=platform.selection(use_case) if use_case else None,
+            selection=platform.selection(use_case) if use_case else platform.without(resting),
             log_level="INFO" if verbose else "CRITICAL",
         )
         progress.nouns = {key: n.calendar.cadence.noun for key, n in updater.nodes.items() if n.calendar}
-        notes: list[str] = []
+        notes = [
+            f"{one.name} rests: nothing of {', '.join(source.name for source in one.sources)} has landed"
+            for one in resting
+        ]
         report = updater.update(
             platform.landed(sources),
-            lambda _: due_datasets(chosen, instance, backends.warehouse, notes.append),
+            lambda _: due_datasets(active, instance, backends.warehouse, notes.append),
         )
     seconds = time.monotonic() - started
     print_failures(console, report)

@@ -37,7 +37,7 @@ class LandingFolder:
     Listing costs a call a folder, fingerprints one more a file; a file is read once for each change of it.
 
     >>> folder = LandingFolder(settings.landing_path, settings.digests_path)  # doctest: +SKIP
-    >>> folder.partitions(READINGS)  # doctest: +SKIP
+    >>> folder.partitions(PARCELS)  # doctest: +SKIP
     ['2024-03-01', '2024-03-02']
 
     Args:

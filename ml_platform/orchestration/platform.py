@@ -59,6 +59,15 @@ class Platform:
         raw = dg.AssetSelection.assets(*[source.relation.split(".") for source in declared.sources])
         return frozenset((own | views | raw).upstream().resolve(graph))
 
+    def without(self, use_cases: Sequence[UseCase]) -> frozenset[dg.AssetKey] | None:
+        """The assets of the project but those that only these use cases need; None: all there are."""
+        if not use_cases:
+            return None
+        every = self.definitions.resolve_asset_graph().get_all_asset_keys()
+        left_out = {key for one in use_cases for key in self.selection(one.name)}
+        kept = {key for one in self.use_cases if one not in use_cases for key in self.selection(one.name)}
+        return frozenset(every - (left_out - kept))
+
     @cached_property
     def _landing(self) -> LandingFolder:
         return LandingFolder(self.settings.landing_path, self.settings.digests_path)

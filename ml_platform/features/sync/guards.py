@@ -13,7 +13,7 @@ __all__ = ["guard_outcomes"]
 
 
 def guard_outcomes(
-    view: FeatureView, record: Record, comparison: Comparison, newest_day: dt.date | None
+    view: FeatureView, record: Record, comparison: Comparison, data_end: dt.datetime | None
 ) -> list[CheckOutcome]:
     """Judge a finished comparison by the view's guard.
 
@@ -21,14 +21,14 @@ def guard_outcomes(
         view: whose ``guard`` holds the bounds.
         record: what the store knows of the view; its last completed sync is the measure of a drop in rows.
         comparison: that ran to its end.
-        newest_day: the newest day of data (UTC) that freshness is measured against; None: freshness is not
+        data_end: the end of the data (UTC) that freshness is measured against; None: freshness is not
             judged.
     """
     outcomes = [_keys(comparison), _rows(view, record, comparison), _blast_radius(view, record, comparison)]
     outcomes += _nulls(view, comparison)
     outcomes += _ranges(view, comparison)
-    if view.guard.max_age is not None and newest_day is not None:
-        outcomes.append(_freshness(view, view.guard.max_age, comparison, newest_day))
+    if view.guard.max_age is not None and data_end is not None:
+        outcomes.append(_freshness(view, view.guard.max_age, comparison, data_end))
     return outcomes
 
 
@@ -96,15 +96,14 @@ def _ranges(view: FeatureView, comparison: Comparison) -> Iterator[CheckOutcome]
 
 
 def _freshness(
-    view: FeatureView, max_age: dt.timedelta, comparison: Comparison, newest_day: dt.date
+    view: FeatureView, max_age: dt.timedelta, comparison: Comparison, data_end: dt.datetime
 ) -> CheckOutcome:
-    end = dt.datetime.combine(newest_day, dt.time(), dt.UTC) + dt.timedelta(days=1)
     if comparison.newest_us is None:
         return _outcome("freshness", False, "there is no row at all")
-    age = dt.timedelta(microseconds=micros(end) - comparison.newest_us)
+    age = dt.timedelta(microseconds=micros(data_end) - comparison.newest_us)
     newest = timestamp(comparison.newest_us).isoformat()
     text = (
-        f"the newest row of {view.relation} is of {newest}, {age} before the end of the newest day of data"
+        f"the newest row of {view.relation} is of {newest}, {age} before the end of the data"
         f" (at most {max_age})"
     )
     return _outcome("freshness", age <= max_age, text, newest=newest, age_seconds=age.total_seconds())

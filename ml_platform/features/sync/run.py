@@ -50,7 +50,7 @@ class SyncResult:
     """What a sync did.
 
     ``rows`` are the entities compared; ``kept`` those of which the store has a newer event than the
-    warehouse. Staleness is how far the newest event online lies behind the end of the newest day of data (or
+    warehouse. Staleness is how far the newest event online lies behind the end of the data (or
     the newest event of the warehouse), in seconds; None when there was none. Unless ``completed``, the view
     was paused: the next sync goes on.
     """
@@ -94,7 +94,7 @@ def preconditions(
     store: OnlineStore,
     states: ObjectStore,
     *,
-    newest_day: dt.date | None = None,
+    data_end: dt.datetime | None = None,
     as_of: dt.datetime | None = None,
 ) -> list[CheckOutcome]:
     """Compute the preconditions of a sync and ship nothing.
@@ -105,7 +105,7 @@ def preconditions(
     plan = _plan(store, states, record, source, full=False)
     with open_base(store, states, plan) as base:
         comparison = compare(source, warehouse, base, as_of=as_of)
-    return guard_outcomes(view, record, comparison, newest_day)
+    return guard_outcomes(view, record, comparison, data_end)
 
 
 def sync_view(
@@ -115,7 +115,7 @@ def sync_view(
     states: ObjectStore,
     *,
     as_of: dt.datetime | None = None,
-    newest_day: dt.date | None = None,
+    data_end: dt.datetime | None = None,
     full: bool = False,
     override: Collection[str] = (),
     rows_per_second: float | None = None,
@@ -133,7 +133,7 @@ def sync_view(
         store: to sync to.
         states: where the states of syncs are kept; the same for every sync to this store.
         as_of: take only rows that had happened and were available at this moment (with a zone); None: all.
-        newest_day: newest day of data (UTC), which freshness and staleness are measured against.
+        data_end: end of the data (UTC), which freshness and staleness are measured against.
         full: fill a new table with everything, and switch to it; makes the store equal to the warehouse
             whatever it holds, older events included.
         override: names of preconditions that may fail in this run.
@@ -157,7 +157,7 @@ def sync_view(
             progress(plan.sentence)
             with open_base(store, states, plan) as base:
                 comparison = compare(source, warehouse, base, as_of=as_of, spool=spool, progress=progress)
-        outcomes = guard_outcomes(view, record, comparison, newest_day)
+        outcomes = guard_outcomes(view, record, comparison, data_end)
         _refuse(view, outcomes, override)
         counts = comparison.counts
         settled = plan.action == "none" and plan.table.complete and not counts.shipped
@@ -169,7 +169,7 @@ def sync_view(
         view.name, plan.sentence,
         counts.rows, counts.added, counts.changed, counts.deleted, counts.unchanged, counts.kept,
         spool.bytes, time.monotonic() - started,
-        _staleness(before, newest_day, after), _staleness(after if completed else before, newest_day, after),
+        _staleness(before, data_end, after), _staleness(after if completed else before, data_end, after),
         completed, tuple(outcomes),
     )  # fmt: skip
     progress(_summary(result))
@@ -195,12 +195,12 @@ def _refuse(view: FeatureView, outcomes: list[CheckOutcome], override: Collectio
         raise SyncRefusedError(f"view {view.name} was not synced, nothing was shipped: {reasons}", outcomes)
 
 
-def _staleness(newest_us: int | None, newest_day: dt.date | None, warehouse_us: int | None) -> float | None:
+def _staleness(newest_us: int | None, data_end: dt.datetime | None, warehouse_us: int | None) -> float | None:
     if newest_us is None:
         return None
     measure = warehouse_us if warehouse_us is not None else newest_us
-    if newest_day is not None:
-        measure = micros(dt.datetime.combine(newest_day, dt.time(), dt.UTC) + dt.timedelta(days=1))
+    if data_end is not None:
+        measure = micros(data_end)
     return (measure - newest_us) / 1e6
 
 

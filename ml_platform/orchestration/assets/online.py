@@ -1,7 +1,6 @@
 """A feature view's rows in the online store."""
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 
 import dagster as dg
 from pydantic import Field
@@ -112,7 +111,7 @@ def online_asset(
                 f"{view.name} has no preconditions {unknown} to override; it has {sorted(checks.blocking)}"
             )
         recording = Recording(context)
-        newest = (recording.as_of(calendar) - timedelta(microseconds=1)).date() if calendar else None
+        end = recording.as_of(calendar) if calendar else None
         needed = released_models(view, warehouse, Registry(registry), [u.name for u in use_cases])
         try:
             _require(view, needed, config.override)
@@ -121,7 +120,7 @@ def online_asset(
                 warehouse,
                 online_store,
                 objects,
-                newest_day=newest,
+                data_end=end,
                 override=config.override,
                 full=config.full,
                 rows_per_second=config.rows_per_second,

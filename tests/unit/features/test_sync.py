@@ -61,7 +61,7 @@ def files(folder: Path) -> dict[str, tuple[int, int]]:
 
 def test_only_what_changed_is_shipped(b: Bench) -> None:
     b.rows([customer(f"c{i}", 0, n=i) for i in range(20)])
-    first = b.sync(newest_day=day(0).date())
+    first = b.sync(data_end=day(1))
     assert (first.added, first.changed, first.deleted, first.unchanged, first.completed) == (
         20,
         0,
@@ -71,7 +71,7 @@ def test_only_what_changed_is_shipped(b: Bench) -> None:
     )
     assert (first.staleness_before, first.staleness_after) == (None, 86_400.0)
     b.rows([customer(f"c{i}", 0, n=i) for i in range(1, 20)] + [customer("c1", 1, n=100), customer("new", 1)])
-    second = b.sync(newest_day=day(1).date())
+    second = b.sync(data_end=day(2))
     assert (second.added, second.changed, second.deleted, second.unchanged, second.rows) == (1, 1, 1, 18, 20)
     assert (second.staleness_before, second.staleness_after) == (2 * 86_400.0, 86_400.0)
     assert b.online("c0", "c1", "c2", "new") == [None, (100, 0.0), (2, 0.0), (0, 0.0)]
@@ -145,10 +145,10 @@ def test_a_failed_precondition_ships_nothing(
 ) -> None:
     guarded(b, **guard)
     b.rows(rows)
-    assert list(refused(b, newest_day=day(3).date())) == [failing]
-    outcomes = preconditions(b.view, b.warehouse, b.store, b.states, newest_day=day(3).date())
+    assert list(refused(b, data_end=day(4))) == [failing]
+    outcomes = preconditions(b.view, b.warehouse, b.store, b.states, data_end=day(4))
     assert [outcome.name for outcome in outcomes if not outcome.passed] == [failing]
-    assert b.sync(newest_day=day(3).date(), override=[failing]).completed
+    assert b.sync(data_end=day(4), override=[failing]).completed
 
 
 def test_the_blast_radius_is_limited_and_can_be_overridden_for_one_run(b: Bench) -> None:
