@@ -1,6 +1,8 @@
 """What `ml-platform run` rebuilds, on a small graph with the shapes of the real one."""
 
 import logging
+import os
+import signal
 from collections.abc import Callable, Iterator
 
 import dagster as dg
@@ -262,6 +264,20 @@ def test_a_lock_that_is_not_given_back_is_waited_for_once(world: World, instance
     report = world.update(instance)
     assert [name for name, _ in world.built] == ["locked"]
     assert report.stopped == report.failed[RAW] == "the warehouse is held by a notebook"
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_step_ends_the_update(
+    world: World, instance: dg.DagsterInstance, sent: signal.Signals
+) -> None:
+    def interrupt(event: dg.DagsterEvent) -> None:
+        if event.event_type == dg.DagsterEventType.STEP_START:
+            os.kill(os.getpid(), sent)
+
+    with pytest.raises(KeyboardInterrupt):
+        world.update(instance, interrupt)
+    assert len(world.built) <= 1
+    assert world.update(instance).ok
 
 
 def test_a_failed_check_that_blocks_nothing_is_a_failure_unless_it_warns(

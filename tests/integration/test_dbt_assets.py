@@ -1,7 +1,6 @@
 """The dbt models as Dagster assets, built by the real dbt."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -92,18 +91,25 @@ def test_dagster_dbt_still_has_what_is_left_out() -> None:
         assert name in vars(QuickDbtCliResource)
 
 
-def test_a_models_code_version_covers_its_macros(project: dg.Definitions, tmp_path: Path) -> None:
+def test_a_models_code_version_covers_its_macros() -> None:
     from ml_platform.orchestration.dbt.translator import _code_version
 
     model = {
         "package_name": "p",
+        "resource_type": "model",
+        "config": {"materialized": "table"},
         "raw_code": "select {{ a() }}",
-        "depends_on": {"macros": ["a", "dbt.other"]},
+        "depends_on": {"macros": ["a", "dbt.other"], "nodes": ["view"]},
     }
+    view = model | {"config": {"materialized": "view"}, "depends_on": {"macros": [], "nodes": ["below"]}}
+    below = view | {"depends_on": {"macros": ["a"], "nodes": []}}
     macros = {
         "a": {"package_name": "p", "macro_sql": "a", "depends_on": {"macros": ["b"]}},
         "b": {"package_name": "p", "macro_sql": "b", "depends_on": {"macros": ["a"]}},
     }
-    before = _code_version({"macros": macros}, model)
+    manifest = {"macros": macros, "nodes": {"view": view, "below": below}, "sources": {}}
+    before = [_code_version(manifest, one) for one in (model, view)]
     macros["b"]["macro_sql"] = "changed"
-    assert _code_version({"macros": macros}, model) != before
+    after = [_code_version(manifest, one) for one in (model, view)]
+    assert before[0] != after[0]
+    assert before[1] != after[1], "a view shows what the view that it reads shows"

@@ -5,7 +5,7 @@ from datetime import date, datetime
 import pytest
 from hypothesis import Phase, given, settings
 from oracles import payment_features as oracle
-from support.dbt_sql import Models
+from support.dbt_sql import PROJECT, Models
 from support.googlesql import literal, micros
 
 SOURCES = {
@@ -20,9 +20,28 @@ SOURCES = {
     "customers": {"customer_id": "STRING", "x": "FLOAT64", "y": "FLOAT64", "day": "DATE"},
     "terminals": {"terminal_id": "STRING", "x": "FLOAT64", "y": "FLOAT64", "day": "DATE"},
     "fraud_reports": {"payment_id": "STRING", "reported_at": "TIMESTAMP", "day": "DATE"},
+    "messages": {
+        "message_id": "STRING",
+        "occurred_at": "TIMESTAMP",
+        "customer_id": "STRING",
+        "channel": "STRING",
+        "language": "STRING",
+        "text": "STRING",
+        "day": "DATE",
+    },
+    "resolutions": {"message_id": "STRING", "resolved_at": "TIMESTAMP", "team": "STRING", "day": "DATE"},
+    "credit_limit": {
+        "customer_id": "STRING",
+        "occurred_at": "TIMESTAMP",
+        "value": "FLOAT64",
+        "stage": "STRING",
+        "release": "STRING",
+        "promotion": "INT64",
+        "week": "DATE",
+    },
 }
 FEATURES = ["payment_features", "customer_daily", "terminal_daily"]
-MODELS = ["stg_payments", "stg_customers", "stg_terminals", "stg_fraud_reports", *FEATURES]
+MODELS = sorted(path.stem for path in (PROJECT / "models").rglob("*.sql"))
 
 
 def inlined(bank):
@@ -31,7 +50,9 @@ def inlined(bank):
     for name, columns in SOURCES.items():
         nothing = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in columns.items())
         selects = [f"SELECT {nothing} FROM (SELECT 1) WHERE FALSE"]
-        selects += ["SELECT " + ", ".join(literal(row[c]) for c in columns) for row in getattr(bank, name)]
+        selects += [
+            "SELECT " + ", ".join(literal(row[c]) for c in columns) for row in getattr(bank, name, ())
+        ]
         tables[name] = "(" + " UNION ALL ".join(selects) + ")"
     return tables
 

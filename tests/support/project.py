@@ -20,13 +20,13 @@ SMALL_BANK = (
     "--end",
     "2021-03-28",
     "--customers",
-    "900",
+    "2000",
     "--terminals",
-    "700",
+    "1500",
     "--seed",
     "7",
 )
-"""The fewest days and messages of which every use case releases a model."""
+"""Days and messages enough for every use case to release a model: of fewer, a gate refuses one."""
 ONE = ("--use-case", "card_fraud")
 """One use case, for tests of what does not depend on how many there are."""
 

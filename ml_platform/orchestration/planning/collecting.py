@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType
+from dagster._core.execution.plan.objects import ErrorSource
 from dagster_shared.error import SerializableErrorInfo
 
 from ml_platform.errors import DataError, LockTimeoutError, MLPlatformError
@@ -75,13 +76,18 @@ class Failure:
 
 
 class Collector:
-    """Called with each event of one run; ``failures`` has what each step raised, and the event that said so."""
+    """Called with each event of one run.
+
+    ``failures`` has what each step raised, and the event that said so; ``interrupted`` is whether a person or a
+    supervisor ended a step.
+    """
 
     def __init__(self) -> None:
         self.steps: list[Done] = []
         self.checks: list[dg.AssetCheckEvaluation] = []
         self.failures: dict[str, tuple[Failure, dg.DagsterEvent]] = {}
         self.materialized: dict[dg.AssetKey, Made] = defaultdict(Made)
+        self.interrupted = False
         self._by_step: dict[str, set[dg.AssetKey]] = defaultdict(set)
 
     @property
@@ -106,6 +112,7 @@ class Collector:
         elif event.event_type == DagsterEventType.STEP_FAILURE:
             failure = Failure.of(event.step_failure_data.error, f"step {step} failed")
             self.failures[step] = (failure, event)
+            self.interrupted |= event.step_failure_data.error_source is ErrorSource.INTERRUPT
             self.steps.append(Done(tuple(sorted(self._by_step[step])), 0, 0.0, failure.message))
 
 

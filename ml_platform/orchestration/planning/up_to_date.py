@@ -117,6 +117,9 @@ class Updater:
                 derived from those follows.
             also: asked once when nothing else is stale: what to build although its inputs have not changed (a due
                 retraining).
+
+        Raises:
+            KeyboardInterrupt: it was interrupted, or asked to end, while a step was at work.
         """
         calendars = Calendars(self._instance)
         report = Report(new={c.name: new for c, keys in landed.items() if (new := calendars.extend(c, keys))})
@@ -200,6 +203,8 @@ class Updater:
             run_id=run_id,
             raise_on_error=False,
         )
+        if collect.interrupted:  # Dagster keeps it to itself, so that the next run would just begin
+            raise KeyboardInterrupt
         report.run_ids.append(run_id)
         self._note(batch, collect, report)
 
