@@ -4,7 +4,7 @@ select
     customer_id,
     occurred_at as event_timestamp,
     occurred_at as available_at,
-    value as expected_spend_30d,
+    greatest(value, 0.0) as expected_spend_30d,  -- a line may fall below nothing, spend does not
     release,
     week
 from {{ source('predictions', 'credit_limit') }}
