@@ -7,6 +7,11 @@ select
     greatest(value, 0.0) as expected_spend_30d,  -- a line may fall below nothing, spend does not
     release,
     week
-from {{ source('predictions', 'credit_limit') }}
-where stage = 'champion'
-qualify row_number() over (partition by customer_id, week order by promotion desc) = 1
+from (
+    select
+        predictions.*,
+        row_number() over (partition by customer_id, week order by promotion desc) as place
+    from {{ source('predictions', 'credit_limit') }} as predictions
+    where stage = 'champion'
+)
+where place = 1
