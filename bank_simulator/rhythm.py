@@ -19,7 +19,7 @@ WEEKEND_HOURS = np.array([(0.5, 11.5, 2.0), (0.3, 16.5, 2.2), (0.2, 20.0, 2.5)])
 
 
 def is_weekend(day: date) -> bool:
-    """Whether the day is a Saturday or Sunday."""
+    """Tell whether the day is a Saturday or Sunday."""
     return day.weekday() >= 5
 
 

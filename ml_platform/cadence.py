@@ -90,7 +90,7 @@ class Cadence(StrEnum):
         }[self]
 
     def is_key(self, text: str) -> bool:
-        """Whether a text is a key: of the right shape, a real time of a believable year, and a week's Monday."""
+        """Tell whether a text is a key: of the right shape, a real time of a believable year, and a week's Monday."""
         if not _KEY[self.value].fullmatch(text):
             return False
         try:

@@ -40,7 +40,7 @@ _YEARS = [np.datetime64(day, "us").astype("int64") for day in ("0001-01-01", "10
 
 
 def accepts(column: RawColumn, kind: pa.DataType, *, naive_is_utc: bool) -> bool:
-    """Whether a typed (Parquet) column of Arrow type ``kind`` holds what ``column`` declares."""
+    """Tell whether a typed (Parquet) column of Arrow type ``kind`` holds what ``column`` declares."""
     if types.is_dictionary(kind):
         kind = kind.value_type
     if types.is_null(kind):

@@ -1,4 +1,4 @@
-"""Whether a new candidate is due."""
+"""Decisions on when a new candidate is due."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ __all__ = ["Decision", "count_new_labels", "due", "watched_metric", "worse"]
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to train, and why or why not, for a person."""
+    """A decision to train or not, and why, for a person."""
 
     due: bool
     reason: str
@@ -27,7 +27,7 @@ def watched_metric(use_case: UseCase, model: Model | None = None) -> str:
 
 
 def worse(use_case: UseCase, value: float, model: Model | None = None) -> bool:
-    """Whether the watched metric is worse than the limit of retraining, which must be declared."""
+    """Tell whether the watched metric is worse than the limit of retraining, which must be declared."""
     rule, chosen = use_case.retraining, model or use_case.models[0]
     direction = metric_directions(chosen, classes_of(use_case.data))[watched_metric(use_case, chosen)]
     return rule.limit is not None and not direction.reaches(value, rule.limit)

@@ -90,7 +90,7 @@ class Warehouse(ABC):
         """Columns of a relation and their Arrow types, in order; empty when there is no such relation."""
 
     def exists(self, relation: str) -> bool:
-        """Whether the relation exists."""
+        """Tell whether the relation exists."""
         return bool(self.columns(relation))
 
     @abstractmethod

@@ -168,7 +168,7 @@ class BigQueryDialect(SqlDialect):
 
 
 def _is_negative(number: str) -> str:
-    """Whether a float has a sign, -0.0 too."""
+    """Tell whether a float has a sign, -0.0 too."""
     return f"IEEE_DIVIDE(1, {number}) < 0"
 
 

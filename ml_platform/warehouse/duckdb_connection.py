@@ -106,7 +106,7 @@ def _connect(path: Path, lock_timeout_seconds: float) -> Any:  # noqa: ANN401 (d
 
 
 def _given_up(path: Path, holder: str, lock_timeout_seconds: float) -> bool:
-    """Whether this process waited for the same holder in vain, not longer ago than it would wait again."""
+    """Tell whether this process waited for the same holder in vain, not longer ago than it would wait again."""
     whom, at = _GIVEN_UP.get(path, ("", 0.0))
     if time.monotonic() - at > lock_timeout_seconds:
         _GIVEN_UP.pop(path, None)

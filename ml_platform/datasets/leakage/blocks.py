@@ -243,7 +243,7 @@ def _surplus(events: Events, inside: Booleans) -> Booleans:
 
 
 def _in_line(blocks: Blocks) -> bool:
-    """Whether about as many events are reported in the last block as in the earlier ones, in proportion."""
+    """Tell whether about as many events are reported in the last block as in the earlier ones, in proportion."""
     (known,), (unknown,), _, _ = blocks.tally(np.zeros_like(blocks.block), 1)
     share = known / np.maximum(known + unknown, 1)
     return bool(share[1:].min() / OUT_OF_LINE <= share[0] <= share[1:].max() * OUT_OF_LINE)

@@ -82,7 +82,7 @@ def leakage_check(snapshot: Snapshot, dataset: Dataset, *, most_rows: int = MOST
 
 
 def _is_odd(found: FeatureEvidence) -> bool:
-    """Whether more data may show a leak."""
+    """Tell whether more data may show a leak."""
     return found.missing is not None and found.missing >= MIN_MISSING and (found.spreads or 0) >= MIN_POWER
 
 

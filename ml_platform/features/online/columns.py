@@ -57,22 +57,22 @@ class Column:
 
     @property
     def is_list(self) -> bool:
-        """Whether a value is a list of floats."""
+        """Tell whether a value is a list of floats."""
         return self.kind.startswith("list<")
 
     @property
     def is_decimal(self) -> bool:
-        """Whether a value is a decimal number."""
+        """Tell whether a value is a decimal number."""
         return self.kind.startswith("decimal(")
 
     @property
     def is_timestamp(self) -> bool:
-        """Whether a value is a point in time, with or without a zone."""
+        """Tell whether a value is a point in time, with or without a zone."""
         return self.kind.startswith("timestamp")
 
     @property
     def is_float(self) -> bool:
-        """Whether a value is one floating-point number."""
+        """Tell whether a value is one floating-point number."""
         return self.kind in ("float", "double")
 
 

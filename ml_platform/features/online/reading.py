@@ -38,7 +38,7 @@ class EntityFeatures(NamedTuple):
 
     @property
     def statuses(self) -> dict[str, Status]:
-        """Whether each view's entity was found, is missing or has expired."""
+        """Tell whether each view's entity was found, is missing or has expired."""
         return {view: row.status for view, row in zip(self.views, self.rows, strict=True)}
 
     @property
@@ -48,7 +48,7 @@ class EntityFeatures(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        """Whether every view had a value that may be used."""
+        """Tell whether every view had a value that may be used."""
         return all(row.status == "found" for row in self.rows)
 
     def ages(self, now: dt.datetime) -> dict[str, dt.timedelta | None]:

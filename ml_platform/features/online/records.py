@@ -21,18 +21,18 @@ class Mark:
     servers: tuple[tuple[str, int], ...] = ()
 
     def stood(self, now: "Mark") -> bool:
-        """Whether every server of this mark has run all the time from it to ``now``."""
+        """Tell whether every server of this mark has run all the time from it to ``now``."""
         running = dict(now.servers)
         return all(running.get(server) == start for server, start in self.servers)
 
     def may_be_lost(self, now: "Mark") -> bool:
-        """Whether a server was restarted so soon after this mark that it may have lost writes made before it."""
+        """Tell whether a server was restarted so soon after this mark that it may have lost writes made before it."""
         before = dict(self.servers)
         restarts = [start for server, start in now.servers if before.get(server, start) != start]
         return any(start <= self.at + DURABLE_SECONDS for start in restarts)
 
     def is_recent(self, now: "Mark") -> bool:
-        """Whether writes made before this mark could still be lost by a crash after ``now``."""
+        """Tell whether writes made before this mark could still be lost by a crash after ``now``."""
         return bool(self.servers) and now.at - self.at <= DURABLE_SECONDS
 
 
@@ -89,7 +89,7 @@ class Record:
 
     @property
     def complete(self) -> bool:
-        """Whether every row that is served is from one completed sync."""
+        """Tell whether every row that is served is from one completed sync."""
         return self.serving is not None and self.serving.complete
 
     def to_json(self) -> str:

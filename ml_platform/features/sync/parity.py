@@ -30,7 +30,7 @@ class FeatureDifference:
 
     @property
     def equal(self) -> bool:
-        """Whether they are the same, to the bit; any NaN is the same."""
+        """Tell whether they are the same, to the bit; any NaN is the same."""
         return same_value(self.offline, self.online)
 
 
@@ -45,7 +45,7 @@ class Difference:
 
     @property
     def equal(self) -> bool:
-        """Whether both sides say the same."""
+        """Tell whether both sides say the same."""
         same_time = self.offline_event_timestamp == self.online_event_timestamp
         return same_time and all(feature.equal for feature in self.features)
 
@@ -104,7 +104,7 @@ def diff(view: FeatureView, key: Key, warehouse: Warehouse, store: OnlineStore) 
 
 
 def same_value(one: object, other: object) -> bool:
-    """Whether two values are the same to the bit; any NaN is the same as any."""
+    """Tell whether two values are the same to the bit; any NaN is the same as any."""
     if isinstance(one, float) and isinstance(other, float):
         return struct.pack("<d", one) == struct.pack("<d", other) or (one != one and other != other)
     if isinstance(one, list) and isinstance(other, list):

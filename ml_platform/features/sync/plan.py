@@ -35,7 +35,7 @@ class Plan:
 
     @property
     def builds(self) -> bool:
-        """Whether the table is not yet the one that is served."""
+        """Tell whether the table is not yet the one that is served."""
         return self.action in ("create", "rebuild", "resume")
 
 
@@ -121,7 +121,7 @@ def _same_columns(one: Table, other: Table) -> bool:
 
 
 def _forgets_before(table: Table, ttl: float | None) -> bool:
-    """Whether the store may forget rows of the table before ``ttl`` seconds have passed."""
+    """Tell whether the store may forget rows of the table before ``ttl`` seconds have passed."""
     return table.ttl_seconds is not None and (ttl is None or ttl > table.ttl_seconds)
 
 

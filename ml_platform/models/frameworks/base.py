@@ -142,7 +142,7 @@ def feature_matrix(features: pa.Table, names: tuple[str, ...]) -> npt.NDArray[np
 
 
 def is_numeric(kind: pa.DataType) -> bool:
-    """Whether a column of this type can be part of a matrix: numbers, booleans, and nulls without a type."""
+    """Tell whether a column of this type can be part of a matrix: numbers, booleans, and nulls without a type."""
     return bool(
         pa.types.is_integer(kind)
         or pa.types.is_floating(kind)

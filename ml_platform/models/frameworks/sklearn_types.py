@@ -173,7 +173,7 @@ def strangers(schema: object) -> list[str]:
 
 
 def check_trees(model: object) -> bool:
-    """Whether every tree within an estimator leads to nodes and features that exist."""
+    """Tell whether every tree within an estimator leads to nodes and features that exist."""
     return all(_tree_is_sound(tree) for tree in _trees(model, set()))
 
 

@@ -187,7 +187,7 @@ class Release(Stored):
 
     @property
     def is_consistent(self) -> bool:
-        """Whether the version is the one that the content gives."""
+        """Tell whether the version is the one that the content gives."""
         return self.version == _version(self.use_case, self.model, self.files, self.manifest)
 
 

@@ -58,11 +58,11 @@ class Direction(StrEnum):
         return {"higher": -value, "lower": value, "zero": abs(value)}[self.value]
 
     def reaches(self, value: float, limit: float, tolerance: float = 0.0) -> bool:
-        """Whether a value is no worse than a limit, by more than a tolerance."""
+        """Tell whether a value is no worse than a limit, by more than a tolerance."""
         return self.loss(value) <= self.loss(limit) + tolerance
 
     def beats(self, value: float, other: float) -> bool:
-        """Whether a value is better than another, and not equal to it."""
+        """Tell whether a value is better than another, and not equal to it."""
         return self.loss(value) < self.loss(other)
 
     @property
@@ -178,7 +178,7 @@ class Task(ABC):
 
     @abstractmethod
     def is_constant(self, predictions: pa.Table) -> bool:
-        """Whether every row is predicted the same."""
+        """Tell whether every row is predicted the same."""
 
     # Metrics, baselines, plots
 

@@ -142,7 +142,7 @@ class Binary(Task):
         return [] if ((scores >= 0) & (scores <= 1)).all() else ["some are outside [0, 1]"]
 
     def is_constant(self, predictions: pa.Table) -> bool:
-        """Whether all scores are equal."""
+        """Tell whether all scores are equal."""
         scores = column(predictions, SCORE)
         return not len(scores) or bool(scores.min() == scores.max())
 

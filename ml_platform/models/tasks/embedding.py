@@ -103,7 +103,7 @@ class Embedding(Task):
         return [] if np.isfinite(flat).all() else ["some are not finite"]
 
     def is_constant(self, predictions: pa.Table) -> bool:
-        """Whether all vectors are equal."""
+        """Tell whether all vectors are equal."""
         vectors = _vectors(predictions)
         return bool((vectors == vectors[:1]).all())
 

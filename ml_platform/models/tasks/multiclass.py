@@ -147,7 +147,7 @@ class Multiclass(Task):
         return [] if (abs(scores.sum(axis=1) - 1) < _TOLERANCE).all() else ["some do not add up to 1"]
 
     def is_constant(self, predictions: pa.Table) -> bool:
-        """Whether all rows have equal scores."""
+        """Tell whether all rows have equal scores."""
         scores = _scores(predictions)
         return bool((scores == scores[:1]).all())
 

@@ -132,7 +132,7 @@ class Regression(Task):
         return [] if np.isfinite(column(predictions, VALUE)).all() else ["some are not finite"]
 
     def is_constant(self, predictions: pa.Table) -> bool:
-        """Whether all values are equal."""
+        """Tell whether all values are equal."""
         values = column(predictions, VALUE)
         return not len(values) or bool(values.min() == values.max())
 

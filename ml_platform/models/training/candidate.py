@@ -101,7 +101,7 @@ class Candidate:
 
     @property
     def passed(self) -> bool:
-        """Whether every blocking gate passed."""
+        """Tell whether every blocking gate passed."""
         return all(outcome.passed for outcome in self.gates if outcome.blocking)
 
     @property

@@ -120,7 +120,7 @@ class FinishedRun:
 
     @property
     def has_model(self) -> bool:
-        """Whether the run's artifacts are still there."""
+        """Tell whether the run's artifacts are still there."""
         return bool(self._client.list_artifacts(self.run_id, MODEL_FOLDER))
 
     def read(self, path: str) -> bytes | None:

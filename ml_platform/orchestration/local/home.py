@@ -163,7 +163,7 @@ def _host() -> str:
 
 
 def _is_gone(owner: str) -> bool:
-    """Whether the process that a run names is known to be gone."""
+    """Tell whether the process that a run names is known to be gone."""
     host, _, process = owner.partition(":")
     name = host.partition("/")[0]
     if name != _host().partition("/")[0]:

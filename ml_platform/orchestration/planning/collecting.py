@@ -54,12 +54,12 @@ class Failure:
 
     @property
     def of_data(self) -> bool:
-        """Whether input data was refused: other partitions may be better."""
+        """Tell whether input data was refused: other partitions may be better."""
         return self.kind in _names(DataError)
 
     @property
     def of_lock(self) -> bool:
-        """Whether another process kept a lock: what comes next would wait as long, for nothing."""
+        """Tell whether another process kept a lock: what comes next would wait as long, for nothing."""
         return self.kind in _names(LockTimeoutError)
 
     @classmethod

@@ -136,7 +136,7 @@ class Ledger:
         return known[1]
 
     def was_clean(self, key: dg.AssetKey, circumstances: str) -> bool:
-        """Whether it is known that nothing of an asset is stale under these circumstances."""
+        """Tell whether it is known that nothing of an asset is stale under these circumstances."""
         return self._clean.get(key.to_string()) == circumstances
 
     def note_clean(self, key: dg.AssetKey, circumstances: str) -> None:

@@ -26,7 +26,7 @@ def retraining_due(
     warehouse: Warehouse,
     last_automatic: datetime | None = None,
 ) -> Decision:
-    """Whether a new candidate is due.
+    """Tell whether a new candidate is due.
 
     Args:
         use_case: whose declaration.

@@ -56,7 +56,7 @@ class Spans:
         return self.keys[overlapping(self._starts, self._length, window)]
 
     def touch(self, window: Window) -> bool:
-        """Whether some overlap a window."""
+        """Tell whether some overlap a window."""
         found = overlapping(self._starts, self._length, window)
         return found.stop > found.start
 

@@ -201,7 +201,7 @@ class Staleness:
     def reads_any(
         self, key: dg.AssetKey, partition: Partition, dep: dg.AssetKey, of_dep: Spans | None, until: str
     ) -> bool:
-        """Whether a partition reads some of these partitions of an upstream (None: of one without partitions)."""
+        """Tell whether a partition reads some of these partitions of an upstream (None: of one without partitions)."""
         node = self._nodes[key]
         rule = node.inputs.get(dep, "order")
         if rule == "order":
@@ -260,7 +260,7 @@ class Staleness:
         return list(self._spans[dep.key].within(window)) if window is not None else []
 
     def _is_empty(self, node: Node) -> bool:
-        """Whether there is nothing to wait for: a source of which nothing ever landed."""
+        """Tell whether there is nothing to wait for: a source of which nothing ever landed."""
         return node.calendar is not None and node.outside and not self._calendars.order(node.calendar)
 
     def _is_stale(

@@ -58,7 +58,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether all is up to date: nothing failed (neither a step nor a check, warnings apart), nothing waits."""
+        """Tell whether all is up to date: nothing failed (no step, no check but warnings), nothing waits."""
         errors = (c for c in self.checks if not c.passed and c.severity == dg.AssetCheckSeverity.ERROR)
         return not (self.failed or self.waiting or any(errors))
 
@@ -157,7 +157,7 @@ class Updater:
         return not (key in report.failed or state.waits_for(key, None) or self._blocked(key))
 
     def _failed_before(self, batch: Batch, report: Report) -> bool:
-        """Whether earlier partitions of it, from which it reads, could not be made; raw ones do not read each other."""
+        """Tell whether earlier partitions of it, from which it reads, failed; raw ones do not read each other."""
         return any(key in report.failed and self.nodes[key].external is None for key in batch.keys)
 
     def _blocked(self, key: dg.AssetKey) -> list[dg.AssetKey]:

@@ -135,7 +135,7 @@ def _start(pid: int) -> str:
 
 
 def _is_dead(holder: str) -> bool:
-    """Whether the holder was a process of this machine that is no more."""
+    """Tell whether the holder was a process of this machine that is no more."""
     it, me = json.loads(holder), _identity()
     same_place = bool(me["boot"]) and all(it.get(part) == me[part] for part in ("host", "boot", "space"))
     return same_place and _start(int(it["pid"])) != it["start"]

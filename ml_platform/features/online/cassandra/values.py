@@ -147,7 +147,7 @@ def key_encoder(table: Table) -> Callable[[Key], tuple[Any, ...]]:
 
 
 def can_be_stored(key: tuple[Any, ...]) -> bool:
-    """Whether Cassandra can have an encoded key at all; it refuses to be asked for one that it cannot."""
+    """Tell whether Cassandra can have an encoded key at all; it refuses to be asked for one that it cannot."""
     if len(key) == 1 and isinstance(key[0], str) and 0 < len(key[0]) < LONGEST_KEY_BYTES // 8:
         return True
     parts = [part for part in key if isinstance(part, str | bytes)]
