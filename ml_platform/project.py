@@ -19,7 +19,7 @@ from ml_platform.use_case import UseCase
 __all__ = ["COMPONENT", "declared_use_case", "load_use_cases"]
 
 COMPONENT = "ml_platform.orchestration.component.UseCaseComponent"
-"""What a ``defs.yaml`` names as its ``type``, when it holds a use case."""
+"""The ``type`` that a ``defs.yaml`` names, when it holds a use case."""
 
 _FIELDS = ("declared_in", "use_case")
 
@@ -125,7 +125,7 @@ def _is_function(kind: Any) -> bool:  # noqa: ANN401
 
 
 def _imported(path: object, field: str, where: str, kind: type[Any] | None) -> Any:  # noqa: ANN401 (what is named)
-    """What an import path names.
+    """The object that an import path names.
 
     Raises:
         ConfigurationError: there is no such thing, it cannot be imported, or it is of another type.

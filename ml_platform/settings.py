@@ -100,7 +100,7 @@ class Settings(BaseSettings):
 
     @property
     def online_place(self) -> str:
-        """Where feature views are kept online, as a text: when it changes, they are to be synced there."""
+        """The place where feature views are kept online, as a text: when it changes, they are to be synced there."""
         if self.online_store == "cassandra":
             return f"cassandra {','.join(self.cassandra.contact_points)} {self.cassandra.keyspace}"
         return self.online_store

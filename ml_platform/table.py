@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Entry(NamedTuple):
-    """Where a class is; its module is imported when it is looked up."""
+    """Location of a class; its module is imported when it is looked up."""
 
     module: str
     name: str

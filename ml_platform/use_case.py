@@ -247,7 +247,7 @@ class Dataset(Declaration):
 
     @property
     def maturity(self) -> timedelta:
-        """How long after an event its label is final; nothing without a label."""
+        """Time from an event until its label is final; nothing without a label."""
         return self.label.delay if self.label else timedelta(0)
 
 

@@ -90,7 +90,7 @@ class GateCheck(Declaration):
 
 
 class Gate(Declaration):
-    """What a candidate must show before it may be released. A check that is None or empty is left out.
+    """The conditions that a candidate must meet before it may be released. A check that is None or empty is left out.
 
     The direction of each comparison is the metric's: a limit on ``auc`` is its lowest value, on ``log_loss`` its
     highest, on ``bias`` its largest distance from 0.
@@ -133,7 +133,7 @@ class Gate(Declaration):
 
 
 class Model(Declaration):
-    """How a candidate is trained and judged.
+    """The declaration of a model: how a candidate is trained and judged.
 
     ``train(data, parameters, seed)`` takes a :class:`~ml_platform.models.training.data.TrainingData`, the parameters
     below as a dict and the seed, and returns the framework's

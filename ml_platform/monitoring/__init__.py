@@ -1,1 +1,1 @@
-"""How released models do: performance, drift, and when a retraining is due."""
+"""Monitoring of released models: performance, drift, and when a retraining is due."""

@@ -1,4 +1,4 @@
-"""How well the released predictions did, once the labels were reported: counted in the warehouse."""
+"""Performance of the released predictions, once the labels were reported: counted in the warehouse."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -104,7 +104,7 @@ def performance(
 
 
 def performance_check(use_case: UseCase, served: Served, found: Performance) -> CheckOutcome:
-    """Tell whether the metric that retraining watches keeps its limit: a warning, passed until it can be judged."""
+    """Tell whether the metric that retraining watches keeps its limit: a warning, passed when nothing can be judged."""
     limit, name = use_case.retraining.limit, watched_metric(use_case, served.model)
     value = found.metrics.get(name)
     metadata = {"rows": found.rows, "in_sample": found.in_sample, **found.counts, **found.metrics}

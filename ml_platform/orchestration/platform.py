@@ -43,7 +43,7 @@ class Platform:
 
     @property
     def externals(self) -> dict[dg.AssetKey, Callable[[str], str | None]]:
-        """What the raw assets read outside the graph."""
+        """Fingerprints of what the raw assets read outside the graph."""
         return fingerprints(self.sources, self._landing)
 
     def landed(self, sources: Iterable[RawSource] | None = None) -> dict[Calendar, list[str]]:

@@ -46,7 +46,7 @@ class PartitionPredictions:
 
 @dataclass(frozen=True)
 class Predicted:
-    """What scoring came to.
+    """The result of scoring.
 
     Attributes:
         champion: one entry a partition, in order of time.

@@ -27,7 +27,7 @@ _BATCH = 10_000
 
 @dataclass(frozen=True)
 class PublishedPartitions:
-    """What publishing came to.
+    """The result of publishing.
 
     Attributes:
         rows: predictions of each partition, by its key.

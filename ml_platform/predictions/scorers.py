@@ -1,4 +1,4 @@
-"""Who scores: the champion of a model, and the shadows beside it, loaded from the registry."""
+"""The scorers: the champion of a model, and the shadows beside it, loaded from the registry."""
 
 import logging
 from dataclasses import dataclass, field

@@ -42,7 +42,7 @@ class ExportedFile:
 
 
 class Warehouse(ABC):
-    """Where tables live and joins run.
+    """The place where tables live and joins run.
 
     All times are UTC (`timestamp[us, tz=UTC]` in Arrow). Relations are named ``schema.table``. SQL is written with
     :attr:`dialect`: names are quoted by it, and values are bound to named parameters, never formatted into SQL. A

@@ -29,7 +29,7 @@ LATENCY_CALLS = 50
 
 @dataclass(frozen=True)
 class GateInput:
-    """What the gate judges by; a use case's own checks get it too.
+    """The input that the gate judges by; a use case's own checks get it too.
 
     Attributes:
         declared: the model's declaration.

@@ -1,4 +1,4 @@
-"""Which types a stored scikit-learn model may hold: a list in our code, never one that a file brings.
+"""The types that a stored scikit-learn model may hold: a list in our code, never one that a file brings.
 
 Loading a model makes objects of the types that its file names, so each is compared with this list first, those that
 skops trusts by itself included. Left out on purpose: whatever calls a function that it names (``FunctionTransformer``,

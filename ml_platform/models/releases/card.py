@@ -48,7 +48,7 @@ def model_card(model: str, manifest: ReleaseManifest, plots: Iterable[str] = ())
 
 
 def history_section(entries: Iterable[AuditEntry]) -> str:
-    """Who released it, or rolled back to it, when and why."""
+    """The history section: who released it, or rolled back to it, when and why."""
     rows = (
         (f"{e.at:%Y-%m-%d %H:%M} UTC", e.stage, e.action, e.version or "nobody", e.who, e.why)
         for e in sorted(entries, key=lambda e: (e.at, e.stage, e.sequence))

@@ -1,4 +1,4 @@
-"""What a release says of itself: its manifest, its files with their digests, and the version they give."""
+"""The record that a release keeps of itself: its manifest, its files with their digests, and the version they give."""
 
 import hashlib
 import json
@@ -71,7 +71,7 @@ class Feature(Stored):
 
 
 class ViewInput(Stored):
-    """What a model needs of a feature view: how it is keyed, and columns with their kinds.
+    """The part of a feature view that a model needs: how it is keyed, and columns with their kinds.
 
     Kinds are those of :mod:`ml_platform.features.online.columns`. A key column that the snapshot does not carry has
     none.
@@ -99,7 +99,7 @@ class ReleaseFile(Stored):
 
 
 class ReleaseManifest(Stored):
-    """What a candidate's trainer says of it.
+    """The record that a candidate's trainer makes of it.
 
     The version of a release is derived from the files and from every field here that decides what the model
     computes; ``views``, ``metrics``, ``baselines``, ``gates``, ``run_id`` and what follows them describe it and

@@ -291,7 +291,7 @@ class Registry:
         return {stage: p.entry for stage, p in found.items() if p and p.entry.version is not None}
 
     def current(self, use_case: str, model: str, stage: str = CHAMPION) -> Release | None:
-        """What a stage names; None when it names nothing."""
+        """The release that a stage names; None when it names nothing."""
         entry = self.promotion(use_case, model, stage)
         return self._named(entry) if entry else None
 

@@ -179,7 +179,7 @@ def models_of(store: ObjectStore, use_case: str) -> tuple[str, ...]:
 
 
 def withdrawn_by(before: Pointer | None, target: str) -> tuple[str, ...]:
-    """What is withdrawn once a person gives a stage to ``target``: what it named, and was withdrawn before."""
+    """The versions withdrawn once a person gives a stage to ``target``: what it named, and was withdrawn before."""
     if before is None:
         return ()
     left = (*before.entry.withdrawn, *([before.entry.version] if before.entry.version else []))

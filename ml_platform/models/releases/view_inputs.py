@@ -1,4 +1,4 @@
-"""What models need of feature views, and whether a view still gives it to those that are released."""
+"""The part of feature views that models need, and whether a view still gives it to those that are released."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any

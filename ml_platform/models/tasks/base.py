@@ -47,7 +47,7 @@ Array = npt.NDArray[Any]
 
 
 class Direction(StrEnum):
-    """Which values of a metric are better: higher ones, lower ones, or those nearer to zero."""
+    """The values of a metric that are better: higher ones, lower ones, or those nearer to zero."""
 
     HIGHER = "higher"
     LOWER = "lower"
@@ -80,7 +80,7 @@ class Predictor(Protocol):
 
 
 class Distribution(BaseModel):
-    """How the predictions of a release's test rows were spread: the reference for drift.
+    """The spread of the predictions of a release's test rows: the reference for drift.
 
     ``shares[i]`` of them lie in the i-th bin. Of numbers, ``edges`` are the bins' inner bounds, each the upper and
     inclusive one of its bin; of classes, ``categories`` are the classes.
@@ -160,7 +160,7 @@ class Task(ABC):
 
     @abstractmethod
     def learnable(self, labels: Array, classes: tuple[str, ...]) -> str | None:
-        """What keeps labels from being learnt or tested (one class only, say), as a sentence; None: nothing does."""
+        """The reason why labels cannot be learnt or tested (one class only, say), as a sentence; None: they can."""
 
     # Predictions
 
@@ -170,11 +170,11 @@ class Task(ABC):
 
     @abstractmethod
     def predictions(self, raw: Array, classes: tuple[str, ...]) -> pa.Table:
-        """What a framework computed as a typed table: shape (rows,), (rows, classes) or (rows, dimensions)."""
+        """The typed table of a framework's output of shape (rows,), (rows, classes) or (rows, dimensions)."""
 
     @abstractmethod
     def problems(self, predictions: pa.Table) -> list[str]:
-        """What makes predictions unusable: values that are not finite, no probabilities. Empty: they are sound."""
+        """Faults of unusable predictions: values that are not finite, no probabilities. Empty: they are sound."""
 
     @abstractmethod
     def is_constant(self, predictions: pa.Table) -> bool:
@@ -192,7 +192,7 @@ class Task(ABC):
 
     @abstractmethod
     def baselines(self, data: "TrainingData") -> dict[str, Predictor]:
-        """What a model must beat to be worth its upkeep, fitted on a training window, by name."""
+        """The predictors that a model must beat to be worth its upkeep, fitted on a training window, by name."""
 
     @abstractmethod
     def plots(

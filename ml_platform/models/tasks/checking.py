@@ -1,4 +1,4 @@
-"""What can be known to be wrong of a use case's models when it is declared."""
+"""The errors in a use case's models that can be known when it is declared."""
 
 from collections.abc import Mapping
 

@@ -116,7 +116,7 @@ class Embedding(Task):
         }
 
     def metrics(self, predictions: pa.Table, labels: Array, classes: tuple[str, ...]) -> dict[str, float]:
-        """How much the vectors say.
+        """Measures of how much the vectors say.
 
         ``effective_dimensions`` is the exponential of the entropy of their covariance's eigenvalues (1: all lie on a
         line), ``distinct_share`` the share of vectors that occur once or first, and ``neighbour_agreement``, where

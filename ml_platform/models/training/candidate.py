@@ -26,7 +26,7 @@ __all__ = ["Candidate", "CandidateRecord"]
 
 
 class CandidateRecord(Declaration):
-    """What is written down of a candidate that was judged, so that exactly this one is released.
+    """The record of a candidate that was judged, so that exactly this one is released.
 
     It is JSON there and back: ``CandidateRecord.model_validate_json(record.model_dump_json())``.
     """
@@ -83,7 +83,7 @@ class Candidate:
 
     @property
     def record(self) -> CandidateRecord:
-        """What is written down of it."""
+        """The record that is written down of it."""
         return CandidateRecord(
             run_id=self.run_id,
             key=self.key,
@@ -132,7 +132,7 @@ class Candidate:
         return Distribution.model_validate(self.report["distribution"])
 
     def manifest(self) -> ReleaseManifest:
-        """What a release of it says of itself."""
+        """The record that a release of it keeps of itself."""
         report = self.report
         views = report.get("views")  # runs of earlier versions have none
         return ReleaseManifest(

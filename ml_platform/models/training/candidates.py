@@ -58,7 +58,7 @@ PLOTS = "plots"
 
 @dataclass(frozen=True)
 class _Training:
-    """What one call is about."""
+    """The subject of one call."""
 
     use_case: UseCase
     model: Model

@@ -1,4 +1,4 @@
-"""What a model is trained and tested on: the rows of a snapshot, as they were known at the time."""
+"""The data that a model is trained and tested on: the rows of a snapshot, as they were known at the time."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ NEVER = np.iinfo(np.int64).max
 
 
 class Snapshot(Protocol):
-    """What training needs of a dataset snapshot."""
+    """The part of a dataset snapshot that training needs."""
 
     @property
     def version(self) -> str:
@@ -43,7 +43,7 @@ class Snapshot(Protocol):
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a use case's ``train`` function gets.
+    """The data that a use case's ``train`` function gets.
 
     Attributes:
         features: the feature columns, in the declared order, one row an event, ordered by time. Texts and categories
@@ -65,7 +65,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class TestData:
-    """What a model is judged on.
+    """The data that a model is judged on.
 
     Attributes:
         features: as in :class:`TrainingData`.

@@ -25,7 +25,7 @@ FOLDER = "gates"
 
 
 class Champion(NamedTuple):
-    """What a candidate is judged against: the release's version, and the model that was loaded from it."""
+    """The release that a candidate is judged against: its version, and the model that was loaded from it."""
 
     version: str
     model: FittedModel
@@ -33,7 +33,7 @@ class Champion(NamedTuple):
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the gate said.
+    """The verdict of the gate.
 
     Attributes:
         path: the run's artifact that holds it.

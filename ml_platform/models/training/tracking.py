@@ -115,7 +115,7 @@ class FinishedRun:
 
     @property
     def artifact_uri(self) -> str:
-        """Where the run's artifacts are."""
+        """URI of the run's artifacts."""
         return str(self._run.info.artifact_uri)
 
     @property

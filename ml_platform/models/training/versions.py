@@ -1,4 +1,4 @@
-"""What a training is keyed by: data, code, parameters and libraries."""
+"""The key of a training: data, code, parameters and libraries."""
 
 import hashlib
 import importlib.metadata

@@ -9,7 +9,7 @@ __all__ = ["Alert", "Alerts"]
 
 @dataclass(frozen=True)
 class Alert:
-    """What somebody has to know.
+    """A fact that somebody has to know.
 
     Attributes:
         asset: key of the asset at fault, e.g. ``card_fraud/model``.
@@ -31,7 +31,7 @@ class Alert:
 
 
 class Alerts(ABC):
-    """Where alerts are sent."""
+    """A destination of alerts."""
 
     @abstractmethod
     def send(self, alert: Alert) -> None:

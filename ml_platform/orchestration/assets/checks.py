@@ -27,7 +27,7 @@ class Checks:
 
     @property
     def specs(self) -> list[dg.AssetCheckSpec]:
-        """What the definition of the asset declares."""
+        """The specs that the definition of the asset declares."""
         return [
             dg.AssetCheckSpec(name, asset=self.asset, description=text, blocking=name in self.blocking)
             for name, text in self.described.items()

@@ -1,4 +1,4 @@
-"""How declarations become asset keys, and what every asset of a use case shares."""
+"""Translation of declarations into asset keys, and what every asset of a use case shares."""
 
 import hashlib
 from typing import TYPE_CHECKING, TypedDict
@@ -24,7 +24,7 @@ def freshness_of(cadence: Cadence) -> dg.FreshnessPolicy:
 
 
 class Common(TypedDict):
-    """What every asset of a use case shares."""
+    """The attributes that every asset of a use case shares."""
 
     group_name: str
     owners: list[str]

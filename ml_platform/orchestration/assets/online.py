@@ -34,7 +34,7 @@ __all__ = ["SyncConfig", "online_asset", "online_definitions"]
 
 
 class SyncConfig(dg.Config):
-    """What a person may say of one sync."""
+    """The options that a person may set for one sync."""
 
     override: list[str] = Field(default=[], description="Names of preconditions that may fail in this run.")
     full: bool = Field(default=False, description="Fill a new table with everything, and switch to it.")
@@ -196,7 +196,7 @@ def _facts(done: SyncResult) -> dict[str, float | int | str]:
 def _columns(
     context: dg.AssetExecutionContext, view: FeatureView, source: dg.AssetKey, store: OnlineStore
 ) -> dict[str, dg.TableSchema | dg.TableColumnLineage]:
-    """What is online now, and the columns that it comes from."""
+    """The columns that are online now, and those that they come from."""
     table = store.record(view.name).serving
     columns = (*table.keys, *table.features) if table else ()
     lineage = dg.TableColumnLineage(

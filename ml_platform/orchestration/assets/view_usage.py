@@ -1,4 +1,4 @@
-"""Which models use which features, where a person looks for it: on the assets."""
+"""The models that use each feature, where a person looks for them: on the assets."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

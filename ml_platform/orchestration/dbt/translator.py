@@ -1,4 +1,4 @@
-"""How a dbt model becomes an asset."""
+"""Translation of a dbt model into an asset."""
 
 import hashlib
 from collections.abc import Mapping
@@ -94,7 +94,7 @@ class Translator(DagsterDbtTranslator):
         return reads
 
     def _shows(self, manifest: Props, props: Props) -> dict[str, dict[str, Any]]:
-        """What a view is made from, through other views, as ``SHOWS`` tells it."""
+        """The assets that a view is made from, through other views, as ``SHOWS`` tells it."""
         reads = self._reads(manifest, props)
         found: dict[str, dict[str, Any]] = {}
         for upstream in _upstream(manifest, props):

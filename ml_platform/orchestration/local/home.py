@@ -119,7 +119,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
 
 def _overrides(folder: Path) -> dict[str, Any]:
-    """Where our configuration names ``DAGSTER_HOME``, which is set for Dagster's own processes, not for this one."""
+    """Overrides where our config names ``DAGSTER_HOME``, which is set for Dagster's own processes, not for this one."""
     written = yaml.safe_load((folder / "dagster.yaml").read_text()) or {}
     events = written.get("event_log_storage", {})
     if events.get("module") == _LOCAL_EVENTS:

@@ -1,1 +1,1 @@
-"""What is stale, what has been built, and in which order the rest is made."""
+"""The assets that are stale, those that have been built, and the order in which the rest is made."""

@@ -47,7 +47,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Failure:
-    """What a step raised: the name of the error's class, and its message."""
+    """The error that a step raised: the name of its class, and its message."""
 
     kind: str
     message: str

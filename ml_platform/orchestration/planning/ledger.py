@@ -114,7 +114,7 @@ class Ledger:
         return self._of(key.to_string()).built
 
     def count(self, key: dg.AssetKey) -> int:
-        """How many partitions of an asset were materialised; 1 of an asset that has none."""
+        """Number of partitions of an asset that were materialised; 1 of an asset that has none."""
         return self._of(key.to_string()).count
 
     def newest(self, key: dg.AssetKey) -> float | None:

@@ -43,7 +43,7 @@ The graph of a run ends at what its assets depend on, so that what lies behind a
 """
 
 Reads = float | int | str
-"""How many seconds before its own time a partition reads of an upstream; or one of:
+"""Number of seconds before its own time that a partition reads of an upstream; or one of:
 
 - ``"before"``: everything up to its own end;
 - ``"all"``: everything;
@@ -84,7 +84,7 @@ class Node:
     shows: Mapping[dg.AssetKey, tuple[Reads, Calendar | None]] = field(default_factory=dict)
 
     def rule(self, dep: dg.AssetKey) -> Reads:
-        """How this asset reads an upstream asset that it names."""
+        """The rule by which this asset reads an upstream asset that it names."""
         return self.reads.get(dep.to_user_string(), 0 if self.calendar else "all")
 
 
@@ -181,7 +181,7 @@ def _resolved(node: Node, nodes: Graph) -> Node:
 
 
 def through(rule: Reads, of_view: Reads) -> Reads:
-    """How a reader reads what lies behind a view.
+    """The rule by which a reader reads what lies behind a view.
 
     A view reads everything by default, of which the reader takes its window; one that says ``before`` (the newest
     row counts, however old) is read so by everybody.

@@ -37,7 +37,7 @@ class Series:
         return overlapping(self._starts, self._length, window)
 
     def digest(self, window: Window) -> str:
-        """What a window holds: number of partitions, and the sum of their hashes (hex)."""
+        """The content of a window: number of partitions, and the sum of their hashes (hex)."""
         found = self.within(window)
         total = (self._sums[found.stop] - self._sums[found.start]) % _MODULUS
         return f"{found.stop - found.start}:{total:032x}"

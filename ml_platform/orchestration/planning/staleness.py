@@ -33,7 +33,7 @@ def digest(*parts: object) -> str:
 
 
 class Staleness:
-    """What is stale, seen at one moment.
+    """The stale assets, seen at one moment.
 
     Args:
         nodes: the assets, by key.
@@ -152,7 +152,7 @@ class Staleness:
 
     @cached_property
     def ready(self) -> dict[dg.AssetKey, frozenset[Partition]]:
-        """What is stale and reads nothing stale (or never made) other than what is built together with it."""
+        """The stale partitions that read nothing stale (or never made) other than what is built together with them."""
         found = {
             key: frozenset(p for p in partitions if not self.waits_for(key, p))
             for key, partitions in self.stale.items()
@@ -161,7 +161,7 @@ class Staleness:
 
     @cached_property
     def ready_together(self) -> dict[dg.AssetKey, frozenset[Partition]]:
-        """What is ready where nothing that is built with it waits, so that one run builds it all."""
+        """The ready partitions where nothing that is built with them waits, so that one run builds it all."""
 
         def held(key: dg.AssetKey, partition: Partition) -> bool:
             return any(

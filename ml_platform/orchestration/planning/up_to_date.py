@@ -101,7 +101,7 @@ class Updater:
         self.ledger = Ledger.of(instance)
 
     def staleness(self) -> Staleness:
-        """What is stale now."""
+        """The stale assets, as of now."""
         self.ledger.refresh()
         return Staleness(self.nodes, self.ledger, Calendars(self._instance))
 
@@ -153,7 +153,7 @@ class Updater:
                     self._execute(batch, report)
 
     def _may_be_made(self, state: Staleness, key: dg.AssetKey, report: Report) -> bool:
-        """What is built although nothing about it changed is not built from what waits or failed."""
+        """Tell whether it may be built although nothing about it changed: not from what waits or failed."""
         return not (key in report.failed or state.waits_for(key, None) or self._blocked(key))
 
     def _failed_before(self, batch: Batch, report: Report) -> bool:
