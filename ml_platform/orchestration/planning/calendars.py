@@ -14,10 +14,13 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import dagster as dg
+import sqlalchemy as db
+from dagster._core.storage.event_log.schema import DynamicPartitionsTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from ml_platform.cadence import Cadence
-from ml_platform.errors import NotFoundError
+from ml_platform.errors import ConfigurationError, NotFoundError
 
 __all__ = ["CALENDAR", "Calendar", "Calendars", "derived", "range_tags", "ranges"]
 
@@ -93,18 +96,18 @@ def derived(of: Calendar, cadence: Cadence, *, instant: bool = False) -> Calenda
 
 
 class Calendars:
-    """The calendars of one instance, seen at one moment: the keys of each are read once."""
+    """The calendars of one instance, seen at one moment: their keys are read once."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self._instance = instance
-        self._keys: dict[str, list[str]] = {}
+        self._keys: dict[str, list[str]] | None = None
         self._sorted: dict[str, list[str]] = {}
 
     def order(self, calendar: Calendar) -> list[str]:
         """Keys in Dagster's own order."""
-        if calendar.name not in self._keys:
-            self._keys[calendar.name] = list(self._instance.get_dynamic_partitions(calendar.name))
-        return self._keys[calendar.name]
+        if self._keys is None:
+            self._keys = self._read()
+        return self._keys.get(calendar.name, [])
 
     def keys(self, calendar: Calendar) -> list[str]:
         """Keys by time: the text of keys of one cadence sorts like their times."""
@@ -134,7 +137,7 @@ class Calendars:
         new = sorted(set(keys) - set(self.order(calendar)))
         if new:
             self._instance.add_dynamic_partitions(calendar.name, new)
-            del self._keys[calendar.name]
+            self._keys = None
             self._sorted.pop(calendar.name, None)
             self.digest.cache_clear()
         return new
@@ -145,6 +148,23 @@ class Calendars:
             if calendar.of is not None:
                 self.follow([calendar.of])
                 self.extend(calendar, calendar.keys_from(self.order(calendar.of)))
+
+    def _read(self) -> dict[str, list[str]]:
+        """Read the keys of all calendars at once: Dagster asks for each by a connection of its own."""
+        storage = self._instance.event_log_storage
+        if not isinstance(storage, SqlEventLogStorage):
+            raise ConfigurationError(
+                f"Dagster keeps its partitions in {type(storage).__name__}, which cannot be asked by SQL; use the "
+                "SQLite or PostgreSQL storage"
+            )
+        table = DynamicPartitionsTable.c
+        query = db.select(table.partitions_def_name, table.partition).order_by(table.id)
+        found: dict[str, list[str]] = {}
+        with storage.index_connection() as connection:
+            rows: Sequence[Any] = connection.execute(query).fetchall()
+        for name, key in rows:
+            found.setdefault(name, []).append(key)
+        return found
 
 
 def ranges(keys: Iterable[str], order: Sequence[str]) -> list[list[str]]:
