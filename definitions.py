@@ -55,5 +55,5 @@ def platform() -> "Platform":
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What Dagster loads."""
+    """The definitions that Dagster loads."""
     return platform().definitions

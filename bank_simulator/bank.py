@@ -103,7 +103,7 @@ class Bank(BaseModel):
         )
 
     def truth(self, day: date) -> pa.Table:
-        """What no bank knows: every fraud among the day's payments.
+        """The truth that no bank knows: every fraud among the day's payments.
 
         Returns:
             payment_id (string), scheme (string: large_amount, terminal or card), reported_at

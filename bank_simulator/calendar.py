@@ -1,4 +1,4 @@
-"""Which days to simulate, from what was asked for and what is there."""
+"""The days to simulate, from what was asked for and what is there."""
 
 from datetime import date, timedelta
 

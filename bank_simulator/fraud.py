@@ -36,7 +36,7 @@ NEVER = -1
 
 
 class Scheme(IntEnum):
-    """How a payment came to be fraudulent; 0 is honest."""
+    """The way in which a payment came to be fraudulent; 0 is honest."""
 
     NONE = 0
     LARGE_AMOUNT = 1
@@ -45,7 +45,7 @@ class Scheme(IntEnum):
 
 
 def compromised_terminals(seed: int, day: int, today: Terminals) -> NDArray[np.bool_]:
-    """Which terminals are compromised on the day: for 28 days, or until the device is replaced."""
+    """The terminals that are compromised on the day: for 28 days, or until the device is replaced."""
     n = len(today.generation)
     compromised = np.zeros(n, dtype=bool)
     for start in range(max(day - TERMINAL_DAYS + 1, 0), day + 1):
@@ -58,7 +58,7 @@ def compromised_terminals(seed: int, day: int, today: Terminals) -> NDArray[np.b
 
 
 def compromised_cards(seed: int, day: int, today: Customers) -> NDArray[np.bool_]:
-    """Which customers' cards are compromised on the day: for 14 days each."""
+    """The customers whose cards are compromised on the day: for 14 days each."""
     n = len(today.generation)
     compromised = np.zeros(n, dtype=bool)
     for start in range(max(day - CARD_DAYS + 1, 0), day + 1):

@@ -16,7 +16,7 @@ CITIES = 15
 COUNTRYSIDE = 0.15
 """Share of places outside the cities, uniform over the country."""
 REACH_KM = 6.0
-"""How far from the nearest terminal people shop; the Fraud Detection Handbook has 5 around the home."""
+"""Distance from the nearest terminal within which people shop; the Fraud Detection Handbook has 5 around the home."""
 MAX_REACHABLE = 32
 NEAREST = 64
 """Of this many nearest terminals the reachable ones are chosen, the popular ones more often."""

@@ -26,7 +26,7 @@ MEMORY = ".simulator.json"
 
 
 class Memory(BaseModel):
-    """What a landing folder remembers of the bank that it belongs to."""
+    """The memory that a landing folder has of the bank that it belongs to."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,7 +38,7 @@ class Memory(BaseModel):
 
 @dataclass(frozen=True)
 class WrittenDays:
-    """What :func:`write_days` did.
+    """The outcome of :func:`write_days`.
 
     Attributes:
         written: Days of which at least one file was written.
@@ -96,7 +96,7 @@ def simulated_days(landing: Path) -> list[date]:
 
 
 def recall(landing: Path) -> Memory | None:
-    """What the folder remembers; None when the simulator has not written to it.
+    """Read the folder's memory; None when the simulator has not written to it.
 
     Raises:
         ConfigurationError: What the folder remembers cannot be read.

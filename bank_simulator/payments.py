@@ -35,7 +35,7 @@ CARD_FRAUD_AWAY = 0.4
 
 @dataclass(frozen=True, eq=False)
 class DayOfPayments:
-    """What happened on one day.
+    """All that happened on one day.
 
     Attributes:
         payments: payment_id, occurred_at, customer_id, terminal_id, amount; ordered by occurred_at.

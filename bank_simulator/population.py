@@ -106,7 +106,7 @@ def terminals_on(seed: int, terminals: int, day: int) -> Terminals:
 
 
 def terminal_generations(seed: int, terminals: int, day: int) -> NDArray[np.int64]:
-    """Which device of each site stands there on the day, int64 (terminals,)."""
+    """Generation of the device that stands at each site on the day, int64 (terminals,)."""
     return _turnover(seed, Purpose.TERMINAL_TURNOVER, terminals, TERMINAL_LASTS_DAYS, day)[0]
 
 

@@ -1,4 +1,4 @@
-"""Where every random number comes from.
+"""The source of every random number.
 
 Each use has its own stream, keyed by the bank's seed, what the numbers are for, and a day or era. So what is
 drawn for one day depends on nothing drawn for another, and a day can be simulated alone.
@@ -16,7 +16,7 @@ FIRST_DAY = date(1970, 1, 1)
 
 
 class Purpose(IntEnum):
-    """What a stream of random numbers is for. Never change or reuse a value: it is part of the seed."""
+    """The purpose of a stream of random numbers. Never change or reuse a value: it is part of the seed."""
 
     CITIES = 1
     TERMINAL_PLACES = 2

@@ -80,7 +80,7 @@ def facts_of(definitions: dg.Definitions, days: Sequence[str]) -> Iterator[Fact]
 
 
 def metadata_of(fact: Fact) -> Mapping[str, Any]:
-    """What a materialisation records of a fact."""
+    """Metadata that a materialisation records of a fact."""
     return {
         VERSION: fact[2],
         INPUTS: fact[3],
@@ -95,11 +95,11 @@ class Book:
         self._nodes, self._instance = nodes(definitions), instance
 
     def warm(self) -> int:
-        """How much is stale."""
+        """Number of stale assets."""
         return len(Staleness(self._nodes, Ledger.of(self._instance), Calendars(self._instance)).stale)
 
     def cold(self) -> int:
-        """How much is stale, by facts that are read anew, as a new process reads them."""
+        """Number of stale assets, by facts that are read anew, as a new process reads them."""
         Ledger.forget()
         return self.warm()
 
@@ -114,14 +114,14 @@ class Composed(Platform):
 
 
 def status_of(definitions: dg.Definitions, instance: dg.DagsterInstance) -> int:
-    """What `ml-platform status` computes; the number of stale assets."""
+    """Compute what `ml-platform status` does; the number of stale assets."""
     Ledger.forget()  # the command is a process of its own
     platform = Composed(Settings(), [], [], lambda: definitions)
     return sum(bool(state.stale) for state in asset_states(platform, instance, datetime.now(UTC)))
 
 
 def update_of(definitions: dg.Definitions, instance: dg.DagsterInstance, days: Sequence[str]) -> int:
-    """What `ml-platform run` does when there is nothing to do; the number of runs."""
+    """Do what `ml-platform run` does when there is nothing to do; the number of runs."""
     Ledger.forget()  # the command is a process of its own
     updater = Updater(definitions, instance, externals_of(definitions))
     calendars = {node.calendar for node in updater.nodes.values() if node.calendar is not None}

@@ -94,7 +94,7 @@ def by_hand(frames: str) -> str:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one child process took."""
+    """The cost of one child process."""
 
     seconds: float
     cpu_seconds: float

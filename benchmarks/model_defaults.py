@@ -148,7 +148,7 @@ def against_the_handbook(table: pa.Table, as_of: datetime) -> None:
 
 
 def one_change_at_a_time(table: pa.Table, as_of: datetime) -> None:
-    """What each choice is worth."""
+    """Print what each choice is worth."""
     split = use_case.model().split.model_copy(update={"folds": 2})
     header(f"Simulated bank: one change at a time ({split.train_days} days of training, {split.folds} folds)")
     for label, parameters in variants():

@@ -68,7 +68,7 @@ def measure(path: Path, who: str) -> dict[str, float]:
 
 
 def asked(path: Path, who: str) -> dict[str, float]:
-    """What a process of its own measured."""
+    """Figures that a process of its own measured."""
     command = [sys.executable, "-m", "benchmarks.newest", "--measure", who, "--path", str(path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)

@@ -150,17 +150,17 @@ class Backends:
 
     @property
     def warehouse(self) -> "Warehouse":
-        """Where tables live and joins run."""
+        """The warehouse in which tables live and joins run."""
         return self._open(_warehouse)
 
     @property
     def objects(self) -> "ObjectStore":
-        """Where snapshots are kept."""
+        """The store in which snapshots are kept."""
         return self._open(_objects)
 
     @property
     def registry(self) -> "ObjectStore":
-        """Where releases are kept, and the pointers to those that serve."""
+        """The store in which releases are kept, and the pointers to those that serve."""
         return self._open(_registry)
 
     @property
@@ -170,12 +170,12 @@ class Backends:
 
     @property
     def events(self) -> "EventLog":
-        """What was published, to be read back."""
+        """The log of what was published, to be read back."""
         return self._open(_events)
 
     @property
     def publisher(self) -> "Publisher":
-        """Where events are published."""
+        """The bus that events are published on."""
         return self._open(_events)
 
     @property
@@ -185,12 +185,12 @@ class Backends:
 
     @property
     def compute(self) -> "Compute":
-        """Where models are trained."""
+        """The compute on which models are trained."""
         return self._open(_compute)
 
     @property
     def alerts(self) -> "Alerts":
-        """Where alerts are sent."""
+        """The channel that alerts are sent to."""
         return self._open(_alerts)
 
     @property

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Cadence", "PartitionValue"]
 
 PartitionValue = date | datetime
-"""What a partition column holds: the hour's start (UTC), the day, or the week's Monday."""
+"""Value that a partition column holds: the hour's start (UTC), the day, or the week's Monday."""
 
 YEARS = range(1900, 2200)
 """Of a key: another year is a slip, and windows could not be reckoned around the first or last day of all."""
@@ -32,7 +32,7 @@ _KEY = {
 
 
 class Cadence(StrEnum):
-    """How often: hourly, daily or weekly.
+    """A frequency: hourly, daily or weekly.
 
     >>> Cadence.WEEKLY.key(datetime(2024, 3, 1, 12, tzinfo=UTC))
     '2024-02-26'
@@ -129,7 +129,7 @@ class Cadence(StrEnum):
         return self.start(key) + self.length
 
     def column_value(self, key: str) -> PartitionValue:
-        """What the partition column holds of a key."""
+        """Value that the partition column holds of a key."""
         start = self.start(key)
         return start if self is Cadence.HOURLY else start.date()
 

@@ -43,7 +43,7 @@ class SchemaMismatchError(DataError):
 
 
 class NotFoundError(MLPlatformError):
-    """What was asked for by name does not exist."""
+    """A thing that was asked for by name does not exist."""
 
 
 class ConflictError(MLPlatformError):

@@ -37,7 +37,7 @@ def resources_for(settings: Settings) -> dict[str, dg.ConfigurableResource[Any]]
 
 
 def _without_secrets(settings: BaseModel) -> dict[str, Any]:
-    """What was set, as JSON has it."""
+    """The settings that were set, as JSON has them."""
     found: dict[str, Any] = {}
     for name, value in settings.model_dump(mode="json", exclude_unset=True).items():
         held = getattr(settings, name)

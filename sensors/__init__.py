@@ -1,4 +1,4 @@
-"""What comes from outside the graph: files that land, failures that somebody must hear of."""
+"""Sensors of what comes from outside the graph: files that land, failures that somebody must hear of."""
 
 import dagster as dg
 

@@ -1,1 +1,1 @@
-"""What several use cases share of the simulated bank: the sources that its systems drop into the landing folder."""
+"""Sources that several use cases share: the systems of the simulated bank drop them into the landing folder."""

@@ -11,7 +11,7 @@ SATURDAY = 5
 
 
 def request_features(payments: pa.Table) -> pa.Table:
-    """What can be computed from one payment alone.
+    """Features that can be computed from one payment alone.
 
     The hour (UTC, with its fraction), night (0:00 to 6:59) and weekend, as in the Fraud Detection Handbook
     (chapter 3.3), and the amount over the customer's mean of 30 days: a compromised card pays multiples.

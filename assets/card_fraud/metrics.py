@@ -1,4 +1,4 @@
-"""How investigators of card fraud measure a model: by the cards that they can check a day.
+"""Metrics of a model as investigators of card fraud measure it: by the cards that they can check a day.
 
 Source: A. Dal Pozzolo, G. Boracchi, O. Caelen, C. Alippi, G. Bontempi, *Credit Card Fraud Detection: A Realistic
 Modeling and a Novel Learning Strategy*, IEEE TNNLS 29(8), 2018, as Y.-A. Le Borgne, W. Siblini, B. Lebichot, G.
@@ -144,7 +144,7 @@ def workload_table(
     days: int,
     alerts_per_day: Sequence[int] = (10, 20, 50, 100, 200, 500, 1000),
 ) -> list[dict[str, float]]:
-    """What a threshold costs and finds: for each daily number of alerts, the threshold that yields it.
+    """Costs and finds of a threshold: for each daily number of alerts, the threshold that yields it.
 
     Args:
         scores: float64 of shape (rows,).

@@ -1,4 +1,4 @@
-"""What a threshold costs investigators, and what it finds."""
+"""Plots of what a threshold costs investigators, and of what it finds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What every row of the dataset must satisfy, of whatever bank and year."""
+"""Rules that every row of the dataset must satisfy, of whatever bank and year."""
 
 from typing import TYPE_CHECKING
 

@@ -131,7 +131,7 @@ def resolutions(bank: Bank, day: date) -> pa.Table:
 
 
 def truth(bank: Bank, day: date) -> pa.Table:
-    """What no bank knows of the day's messages, in their order.
+    """The truth about the day's messages that no bank knows, in their order.
 
     Returns:
         message_id (string), topic (string), style (string), team (string: would resolve it, also when nobody

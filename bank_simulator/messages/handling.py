@@ -1,4 +1,4 @@
-"""Which team resolves a message in the end, and when."""
+"""The team that resolves a message in the end, and the time when it does."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ MILLISECONDS_AN_HOUR = 3_600_000
 
 @dataclass(frozen=True, eq=False)
 class Handling:
-    """What becomes of messages; arrays have one entry a message.
+    """The fate of messages; arrays have one entry a message.
 
     Attributes:
         team: Number in `TEAMS` of the team that has it last, int64.

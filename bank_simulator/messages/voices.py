@@ -1,4 +1,4 @@
-"""Who writes, and how: what stays the same in all of a customer's messages."""
+"""The writers and their voices: what stays the same in all of a customer's messages."""
 
 from functools import lru_cache
 

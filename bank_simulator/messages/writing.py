@@ -20,7 +20,7 @@ VAGUE_TOPIC = "general"
 
 
 class Style(IntEnum):
-    """How a message is put."""
+    """The manner in which a message is put."""
 
     TERSE = 0
     POLITE = 1
@@ -30,7 +30,7 @@ class Style(IntEnum):
 
 @dataclass(frozen=True)
 class Occasion:
-    """What a message is written for, and by whom.
+    """The occasion of a message: what it is written for, and by whom.
 
     Attributes:
         day: UTC day on which it is written.
@@ -162,7 +162,7 @@ def _phrases(occasion: Occasion, topic: str, draws: Draws) -> Phrases:
 
 
 class _Slots(dict[str, str]):
-    """What the slots of a message's phrases say, drawn when they are first asked for."""
+    """The texts for the slots of a message's phrases, drawn when they are first asked for."""
 
     def __init__(self, occasion: Occasion, draws: Draws) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What every contestant is measured with, and how it is asked to: lines of JSON. The standard library alone.
+"""Tools that measure every contestant, and the form in which it is asked to: lines of JSON. The standard library alone.
 
 A contestant is a module of this folder, run in a process (and, if need be, an interpreter) of its own. It is asked
 for one round at a time, so that rounds of several alternate and all of them meet the same machine.
@@ -39,7 +39,7 @@ def key(i: int, entities: int) -> str:
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """How long the work takes."""
+    """Seconds that the work takes."""
     gc.collect()
     started = time.perf_counter()
     work()

@@ -30,7 +30,7 @@ def store(name: str) -> OnlineStore:
 
 
 def written(name: str) -> object:
-    """What changes whenever rows are written: SQLite's files, or the server's count of the table's writes."""
+    """State that changes whenever rows are written: SQLite's files, or the server's count of the table's writes."""
     if STORE == "sqlite":
         files = sorted(FOLDER.glob(f"{name}.db*"))
         return [
@@ -98,7 +98,7 @@ def read(name: str, count: int, times: int) -> dict[str, float]:
 
 @cache
 def service(name: str) -> OnlineFeatures:
-    """What a service keeps."""
+    """The online features that a service keeps."""
     return OnlineFeatures(store(name), [VIEW])
 
 

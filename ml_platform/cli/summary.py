@@ -1,4 +1,4 @@
-"""What `ml-platform run` says at its end: what there is now, what was done, and where the time went."""
+"""The summary that `ml-platform run` gives at its end: what there is now, what was done, and where the time went."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,1 +1,1 @@
-"""Where training runs: :mod:`.base` is the contract of a job, each backend one file beside it."""
+"""Backends that training runs on: :mod:`.base` is the contract of a job, each backend one file beside it."""

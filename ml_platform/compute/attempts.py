@@ -39,7 +39,7 @@ class Failure(BaseModel):
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
-        """What is told of an error."""
+        """The failure that tells of an error."""
         return cls(
             module=type(error).__module__,
             name=type(error).__qualname__,
@@ -65,7 +65,7 @@ class Failure(BaseModel):
 
 
 class Outcome(BaseModel):
-    """How an attempt ended: with a result, or a failure."""
+    """The end of an attempt: a result, or a failure."""
 
     result: TrainingResult | None = None
     failure: Failure | None = None
@@ -145,7 +145,7 @@ class Attempts:
             pause.wait(POLL_SECONDS)
 
     def outcome(self, id_: str | None) -> Outcome | None:
-        """How the attempt of that id ended; None when it left nothing."""
+        """Outcome of the attempt of that id; None when it left nothing."""
         path = self.folder / f"{_OUTCOME}{id_}"
         return Outcome.model_validate_json(path.read_bytes()) if path.exists() else None
 

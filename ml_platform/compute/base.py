@@ -59,7 +59,7 @@ class TrainingJob(Message):
 
 
 class TrainingResult(Message):
-    """What a job left in the tracking server: the run, by which all else is found."""
+    """The record that a job left in the tracking server: the run, by which all else is found."""
 
     run_id: str
     key: str = Field(description="Training key, of data, code, parameters and libraries.")

@@ -61,7 +61,7 @@ class SubprocessCompute(Compute):
     def _attempt(
         self, job: TrainingJob, attempts: Attempts, progress: Callable[[str], None]
     ) -> Outcome | None:
-        """How a worker ended; None: another worker was faster, and is at work.
+        """Run a worker to its outcome; None: another worker was faster, and is at work.
 
         Raises:
             JobLostError: it ended without a word.

@@ -1,4 +1,4 @@
-"""What a training job does, wherever it runs: train, or find the run that did, and judge what it left."""
+"""The work of a training job, wherever it runs: train, or find the run that did, and judge what it left."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -35,7 +35,7 @@ class Column(_Part):
 
 
 class Manifest(_Part):
-    """What a snapshot holds; a snapshot exists if, and only if, its manifest does.
+    """The record of what a snapshot holds; a snapshot exists if, and only if, its manifest does.
 
     The version is a hash of the rows alone (:mod:`ml_platform.warehouse.content_hash`). When the same rows
     are exported again, with another ``as_of`` say, the first manifest stays. Nothing in it is the wall

@@ -73,7 +73,7 @@ class Snapshot:
 
     @property
     def uri(self) -> str:
-        """Where it lies, e.g. ``gs://bucket/datasets/<name>/<version>/``."""
+        """Address at which it lies, e.g. ``gs://bucket/datasets/<name>/<version>/``."""
         return f"{self._store.uri}/{prefix(self.manifest.name, self.version)}"
 
     def batches(
@@ -193,7 +193,7 @@ def export_snapshot(
 
 
 class _Summary(NamedTuple):
-    """What the rows say of themselves."""
+    """The summary that the rows give of themselves."""
 
     version: str
     columns: dict[str, pa.DataType]

@@ -33,7 +33,7 @@ class LoggedEvent:
 
 
 class Publisher(ABC):
-    """Where events are published.
+    """The bus that events are published on.
 
     A bus promises at least once: publishing the same events again is always allowed, and a consumer may be given an
     event more than once. What makes that harmless is the event's id, derived from what it says: a consumer that has
@@ -78,7 +78,7 @@ class Consumer(ABC):
 
 
 class EventLog(ABC):
-    """What was published, kept and read back from any offset.
+    """The events that were published, kept and read back from any offset.
 
     A topic has one event an id, in the order in which ids were first published. Any number of processes may consume.
     """

@@ -39,7 +39,7 @@ _SCHEMA = f"""
 
 
 class Stamp(NamedTuple):
-    """What the file system tells of a file's state without reading it; the same stamp means the same content."""
+    """The state of a file that the file system tells without reading it; the same stamp means the same content."""
 
     size: int
     mtime_ns: int

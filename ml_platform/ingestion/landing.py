@@ -18,7 +18,7 @@ from ml_platform.ingestion.source import RawSource
 __all__ = ["SUFFIXES", "LandingFile", "LandingFolder", "suffix_of"]
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
-"""What a file's name must end in, in any case, to be read."""
+"""Endings, one of which a file's name must have, in any case, to be read."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class LandingFile:
 
 
 class LandingFolder:
-    """What others drop, as it lies there now: nothing is remembered but the digests of files.
+    """The files that others drop, as they lie there now: nothing is remembered but the digests of files.
 
     Listing costs a call a folder, fingerprints one more a file; a file is read once for each change of it.
 
@@ -82,11 +82,11 @@ class LandingFolder:
         return self._fingerprints(source, self._keys(source))
 
     def oddities(self, source: RawSource) -> list[str]:
-        """What lies in a source's folder and will not be loaded, each with the reason and the remedy."""
+        """Entries of a source's folder that will not be loaded, each with the reason and the remedy."""
         return sorted(_oddities(self.path / source.name, source))
 
     def strangers(self, sources: Sequence[RawSource]) -> list[str]:
-        """What lies in the landing folder and belongs to no source, each with the reason."""
+        """Entries of the landing folder that belong to no source, each with the reason."""
         known = {source.name for source in sources}
         return [
             f"{entry.name}: no such source; there are {', '.join(sorted(known)) or 'none'}"
@@ -123,7 +123,7 @@ class LandingFolder:
 
 
 def suffix_of(name: str) -> str:
-    """Which of :data:`SUFFIXES` a file's name ends in; empty when none."""
+    """The one of :data:`SUFFIXES` that a file's name ends in; empty when none."""
     lower = name.lower()
     return next((suffix for suffix in reversed(SUFFIXES) if lower.endswith(suffix)), "")
 

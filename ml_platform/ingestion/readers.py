@@ -51,7 +51,7 @@ class Rows:
 
 @dataclass
 class _Tally:
-    """What was seen of a column in a file, to tell bad values from a column of another type."""
+    """The tally of a column in a file, to tell bad values from a column of another type."""
 
     seen: int = 0
     unreadable: int = 0

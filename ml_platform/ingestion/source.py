@@ -44,7 +44,7 @@ class RawColumn(Declaration):
 
     @property
     def arrow_type(self) -> "pa.DataType":
-        """What the column is stored as."""
+        """The type that the column is stored as."""
         import pyarrow as pa  # declarations are read by services that have no need of it
 
         kinds: dict[Kind, pa.DataType] = {

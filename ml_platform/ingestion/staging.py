@@ -1,4 +1,4 @@
-"""Where rows wait until all of their files have been read: a private DuckDB that spills to disk."""
+"""The place where rows wait until all of their files have been read: a private DuckDB that spills to disk."""
 
 import tempfile
 from collections.abc import Iterator, Sequence

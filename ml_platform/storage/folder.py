@@ -20,7 +20,7 @@ __all__ = ["FolderStore"]
 _LOG = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_SECONDS = 300.0
-"""How long a writer waits for others, who hold the lock only to rename and sync a file."""
+"""Seconds that a writer waits for others, who hold the lock only to rename and sync a file."""
 
 OWN = ".store"
 """Folder within the root that holds the lock and unfinished writes; no key may start with it."""

@@ -19,15 +19,15 @@ DAY_US = 86_400_000_000
 WEEK_US = 7 * DAY_US
 OUT_OF_LINE = 1.5
 PRIOR_BLOCKS = 4
-"""How many blocks' worth of trust the spread by counting alone gets against that of the placebos."""
+"""Number of blocks' worth of trust that the spread by counting alone gets against that of the placebos."""
 AGES = 14
 """Parts of a block: in each, positives have had about as long to be reported."""
 LEAST_SHARE = 0.2
 """The share of an age's positives that is taken to be reported, at least: a young one does not stand for many."""
 BUSY = 2
-"""How many times as many events as the median day a day may have before it is sampled."""
+"""Multiple of the median day's events that a day may have before it is sampled."""
 CLUSTERED = 1.5
-"""How full a tail is scatters more than which share of it is reported: an entity in trouble has many events. Without
+"""The fullness of a tail scatters more than its reported share: an entity in trouble has many events. Without
 this, honest features of a published simulation, drawn seven times, came up to 3.4 standard deviations."""
 
 Floats = npt.NDArray[np.floating]
@@ -53,7 +53,7 @@ class Events:
 
     @property
     def mature(self) -> Booleans:
-        """Which events have had all the time that a report may take; shape (rows,)."""
+        """Events that have had all the time that a report may take; shape (rows,)."""
         return self.occurred <= self.as_of - self.longest
 
 
@@ -122,7 +122,7 @@ class _Past:
     silent: Floats
 
     def tells(self, reported: Floats, owed: Floats) -> Booleans:
-        """Which tails have enough positives, some of them in the last block and no younger or older; shape (tails,)."""
+        """Tails that have enough positives, some of them in the last block and no younger or older; shape (tails,)."""
         fewest = np.minimum(self.reported.sum(axis=1), self.hidden.sum(axis=1))
         youth = (owed / reported) / (self.owed.sum(axis=1) / self.reported.sum(axis=1))
         in_line = (youth >= 1 / OUT_OF_LINE) & (youth <= OUT_OF_LINE)
@@ -146,7 +146,7 @@ class _Past:
         return spreads / self.inflation()
 
     def inflation(self) -> Floats:
-        """How much more the blocks differ from each other than counting explains, at least 1; shape (tails,)."""
+        """Factor by which the blocks differ from each other more than counting explains, at least 1; shape (tails,)."""
         o, u, h = (c.sum(axis=1, keepdims=True) - c for c in (self.reported, self.unreported, self.hidden))
         negatives = self.silent * (u - h) / (self.silent.sum() - self.silent)
         return _inflation(_compare(self.reported, self.unreported, o / (o + h), negatives)[1])
@@ -156,7 +156,7 @@ class _SilentPast(_Past):
     """Counts of earlier blocks of which no positive is reported by the block's end."""
 
     def tells(self, reported: Floats, owed: Floats) -> Booleans:  # noqa: ARG002
-        """Which tails have enough positives; shape (tails,)."""
+        """Tails that have enough positives; shape (tails,)."""
         return np.asarray((self.hidden.sum(axis=1) >= FEWEST_POSITIVES) & (reported == 0))
 
     def judge(self, reported: Floats, unreported: Floats, silent: float) -> tuple[Floats, Floats]:
@@ -170,7 +170,7 @@ class _SilentPast(_Past):
         return (expected - unreported) / (share * self.hidden.sum(axis=1)), _shortfall(unreported, expected)
 
     def inflation(self) -> Floats:
-        """How much more the blocks differ from each other than counting explains, at least 1; shape (tails,)."""
+        """Factor by which the blocks differ from each other more than counting explains, at least 1; shape (tails,)."""
         others = self.unreported.sum(axis=1, keepdims=True) - self.unreported
         expected = self.silent * others / (self.silent.sum() - self.silent)
         return CLUSTERED * _inflation(_shortfall(self.unreported, expected))

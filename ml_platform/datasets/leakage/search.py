@@ -66,7 +66,7 @@ _Step = tuple[Integers, Integers, Integers]
 
 @dataclass(frozen=True)
 class FeatureEvidence:
-    """What the data say of one feature.
+    """The evidence that the data give of one feature.
 
     Attributes:
         leaks: the verdict.

@@ -48,7 +48,7 @@ Status = Literal["found", "missing", "expired"]
 
 
 class Row(NamedTuple):
-    """What a read gives for one key.
+    """The result of a read for one key.
 
     ``values`` are the features asked for, in order; all None when the entity is missing or its values have
     expired. ``event_us`` is the time of the values, in microseconds since 1970-01-01 UTC; None when the
@@ -65,7 +65,7 @@ class Row(NamedTuple):
         return None if self.event_us is None else timestamp(self.event_us)
 
     def age(self, now: dt.datetime) -> dt.timedelta | None:
-        """How old the values are at ``now`` (with a zone); None when the entity is missing."""
+        """Age of the values at ``now`` (with a zone); None when the entity is missing."""
         return None if self.event_us is None else dt.timedelta(microseconds=micros(now) - self.event_us)
 
 
@@ -106,7 +106,7 @@ class OnlineStore(ABC):
 
     @abstractmethod
     def record(self, view: str, *, patient: bool = True) -> Record:
-        """What the store knows of a view now; an empty record of revision 0 when nothing.
+        """Read what the store knows of a view now; an empty record of revision 0 when nothing.
 
         Args:
             view: its name.
@@ -356,7 +356,7 @@ def select_columns(table: Table, view: FeatureView, wanted: Sequence[str]) -> tu
 
 
 def missing_row(width: int) -> Row:
-    """What a read of so many features gives for an entity that is missing."""
+    """The row that a read of so many features gives for an entity that is missing."""
     return Row("missing", (None,) * width, None)
 
 

@@ -52,13 +52,13 @@ class EntityFeatures(NamedTuple):
         return all(row.status == "found" for row in self.rows)
 
     def ages(self, now: dt.datetime) -> dict[str, dt.timedelta | None]:
-        """How old each view's values are at ``now`` (with a zone)."""
+        """Age of each view's values at ``now`` (with a zone)."""
         return {view: row.age(now) for view, row in zip(self.views, self.rows, strict=True)}
 
 
 @dataclass
 class ViewMetrics:
-    """What was read of one view since the process began, in rows but for ``reads`` and ``errors``.
+    """Counts and times of reads of one view since the process began, in rows but for ``reads`` and ``errors``.
 
     Times are seconds, summed up but for those of the last read that had any row, whose oldest and newest age are kept.
     Ages are of found and expired rows, so ``age_seconds / (found + expired)`` is the mean.
@@ -98,7 +98,7 @@ class ViewMetrics:
 
 @dataclass(frozen=True)
 class _Part:
-    """What is read of one view; ``key`` is of an entity."""
+    """The part of a read that is of one view; ``key`` is of an entity."""
 
     view: FeatureView
     features: tuple[str, ...]

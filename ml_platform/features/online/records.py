@@ -1,4 +1,4 @@
-"""What a store knows of a view: its tables, how far syncs came, and when."""
+"""Records of what a store knows of a view: its tables, how far syncs came, and when."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -73,7 +73,7 @@ class Completed:
 
 @dataclass(frozen=True)
 class Record:
-    """What a store knows of a view; changed only by compare-and-swap on ``revision``.
+    """The record of what a store knows of a view; changed only by compare-and-swap on ``revision``.
 
     ``serving`` is the table that readers read; ``building`` one that is being filled to take its place;
     ``retired`` are tables that were replaced and are kept until :meth:`OnlineStore.drop_retired`.

@@ -1,4 +1,4 @@
-"""What differs between a view's newest rows and what its online table holds.
+"""Differences between a view's newest rows and what its online table holds.
 
 Both come as streams in key order and are merged. Memory is bounded by a few batches. Matching within a batch
 is vectorised.
@@ -51,7 +51,7 @@ class Counts:
 
 @dataclass
 class Spread:
-    """What a guard wants to know of one column; extremes only when it has a range."""
+    """The figures that a guard wants to know of one column; extremes only when it has a range."""
 
     ranged: bool
     nulls: int = 0
@@ -73,13 +73,13 @@ class Spread:
 
 
 def spreads_of(guard: SyncGuard) -> dict[str, Spread]:
-    """What a guard wants to know, by column, of no value yet."""
+    """Figures that a guard wants to know, by column, of no value yet."""
     guarded = {*guard.max_null_share, *guard.ranges}
     return {name: Spread(ranged=name in guard.ranges) for name in sorted(guarded)}
 
 
 class Sink(Protocol):
-    """Where rows go."""
+    """A destination of rows."""
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take rows."""

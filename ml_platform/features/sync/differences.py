@@ -27,7 +27,7 @@ _ONE_ROW = ", one row an entity"
 
 
 class Spool:
-    """What a comparison found, on local disk, so that the warehouse need not be held while it is shipped.
+    """The findings of a comparison, on local disk, so that the warehouse need not be held while they are shipped.
 
     ``bytes`` are those of the rows to ship. A comparison that finds nothing at all makes no file.
     """
@@ -62,7 +62,7 @@ class Spool:
 
 @dataclass(frozen=True)
 class Base:
-    """What a table holds, as far as is known: the state of the sync that last began on it.
+    """The contents of a table, as far as is known: the state of the sync that last began on it.
 
     ``read`` streams it, any number of times. ``complete`` says that all of it was shipped and is there; ``recent``
     that a crash could still lose it; ``scheme`` by which marks it may be screened, if any.

@@ -1,4 +1,4 @@
-"""How fast a sync may write."""
+"""The pace at which a sync may write."""
 
 import time
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class Pace:
 
     @property
     def batch_rows(self) -> int:
-        """How many rows to write at once: at most half a second's worth."""
+        """Number of rows to write at once: at most half a second's worth."""
         return 16_384 if self._limit is None else max(1, min(16_384, int(self._limit / 2)))
 
     def write(self, rows: int, write: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ __all__ = ["Difference", "FeatureDifference", "diff", "parity"]
 SHOWN = 5
 KEYS_A_QUERY = 200
 MARGIN = 2.0
-"""How many times the sample is looked at, since hashes are spread by chance."""
+"""Multiple of the sample that is looked at, since hashes are spread by chance."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a sync will do to the tables of a view, said before it is done."""
+"""The plan of what a sync will do to the tables of a view, said before it is done."""
 
 import re
 from dataclasses import dataclass, replace

@@ -47,7 +47,7 @@ class SyncRefusedError(CheckFailedError):
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What a sync did.
+    """The outcome of a sync.
 
     ``rows`` are the entities compared; ``kept`` those of which the store has a newer event than the
     warehouse. Staleness is how far the newest event online lies behind the end of the data (or
@@ -84,7 +84,7 @@ class SyncResult:
 def plan_sync(
     view: FeatureView, warehouse: Warehouse, store: OnlineStore, states: ObjectStore, *, full: bool = False
 ) -> Plan:
-    """What a sync would do to the view's tables, without doing it. Raises as :func:`sync_view`."""
+    """Plan what a sync would do to the view's tables, without doing it. Raises as :func:`sync_view`."""
     return _plan(store, states, store.record(view.name), source_of(view, warehouse), full=full)
 
 

@@ -1,4 +1,4 @@
-"""Which entities a sync has to look at, found by their marks; all others are as the base says.
+"""The entities that a sync has to look at, found by their marks; all others are as the base says.
 
 Two streams in key order are merged, as in :mod:`ml_platform.features.sync.comparison`, but the warehouse's is narrow:
 keys, event times, marks, and what the guard judges. What is found is kept in memory, besides a byte an entity: it

@@ -19,7 +19,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass
 class Entity:
-    """What is wrong with the keys of a stream.
+    """The faults of the keys of a stream.
 
     Rows without a key or an event time, and entities with a tie.
     """

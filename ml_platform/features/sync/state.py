@@ -1,4 +1,4 @@
-"""What a sync left in the online store, entity by entity: the base that the next one compares with.
+"""The state that a sync left in the online store, entity by entity: the base that the next one compares with.
 
 A state is an immutable object, in the order of the keys: the keys, ``event_us``, ``version``, ``digest`` of
 the row, whether it is ``live`` (a deleted entity keeps its version, so that it can come back), and its
@@ -53,7 +53,7 @@ def state_schema(keys: Sequence[pa.Field], scheme: str = "") -> pa.Schema:
 
 
 def state_key(store: str, view: str, state: str) -> str:
-    """Where the state of that name is kept, of a view in the store of that name."""
+    """Key under which the state of that name is kept, of a view in the store of that name."""
     return f"online/{store}/{view}/{state}.arrow"
 
 

@@ -1,4 +1,4 @@
-"""What there is to say of a feature view, as plain data for a command line or a page."""
+"""The description of a feature view, as plain data for a command line or a page."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which use cases sync a feature view, and which read what of it: from the declarations of all of them."""
+"""Use cases that sync a feature view, and those that read it and what of it: from the declarations of all of them."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""How to reach Cassandra, and how to write to and read from it."""
+"""Settings for reaching Cassandra, and for writing to and reading from it."""
 
 from pathlib import Path
 from typing import Literal
