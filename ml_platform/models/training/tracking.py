@@ -18,6 +18,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
+
 from ml_platform.errors import ArtifactTamperedError, NotFoundError, StoreUnavailableError
 from ml_platform.models.training.versions import files_digest
 
@@ -85,7 +87,10 @@ class RunWriter:
             schema=json.dumps({"columns": [{"name": key, "type": kind} for key, kind in schema.items()]}),
             profile=json.dumps(profile),
         )
-        self._client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag(CONTEXT_TAG, "training")])])
+        inputs = [DatasetInput(dataset, [InputTag(CONTEXT_TAG, "training")])]
+        for attempt in _while_datasets_collide():
+            with attempt:
+                self._client.log_inputs(self.run_id, inputs)
 
     def artifacts(self, folder: Path) -> None:
         """Store a folder's files (the model's in ``model/``), and the model's digests as a tag of the run."""
@@ -339,6 +344,16 @@ class Tracking:
         return StoreUnavailableError(
             f"MLflow at {self.uri} refused: {error}; see that the server runs and that it is of this release"
         )
+
+
+def _while_datasets_collide() -> Retrying:
+    """Retry when two runs log one new dataset at once: MLflow looks, then inserts, and the later one fails."""
+    return Retrying(
+        retry=retry_if_exception(lambda error: "datasets.digest" in str(error)),
+        stop=stop_after_attempt(5),
+        wait=wait_random(0.05, 0.5),
+        reraise=True,
+    )
 
 
 def _make_database(path: Path) -> None:
