@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -34,12 +35,13 @@ def run_and_kill(project: Project, moments: random.Random, steps: int, *options:
     """
     left, at_work = steps, 0
     for _ in range(KILLS):
-        process = project.start("run", *options)
+        process, started = project.start("run", *options), time.monotonic()
         assert process.stdout is not None
-        for _ in range(moments.randrange(max(left, 1))):
+        lines = moments.randrange(max(left, 1))
+        for _ in range(lines):
             left -= process.stdout.readline().startswith("  ✓")
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=moments.uniform(0, steps / 2))
+            process.wait(timeout=moments.uniform(0, (time.monotonic() - started + 1) / (lines + 1)))
         at_work += process.poll() is None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

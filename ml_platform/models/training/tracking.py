@@ -12,13 +12,13 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from ml_platform.errors import ArtifactTamperedError, NotFoundError, StoreUnavailableError
 from ml_platform.models.training.versions import files_digest
@@ -33,6 +33,7 @@ DIGEST_TAG = "ml_platform.files"
 LONGEST_NAME = 250
 LONGEST_PARAMETER = 6000
 _ILLEGAL = re.compile(r"[^\w\-. /:]")
+_TAKEN = re.compile(r"IntegrityError|UniqueViolation")  # of SQLite, MySQL and SQL Server; of PostgreSQL
 CONTEXT_TAG = "mlflow.data.context"
 MODEL_FOLDER = "model"
 
@@ -88,9 +89,7 @@ class RunWriter:
             profile=json.dumps(profile),
         )
         inputs = [DatasetInput(dataset, [InputTag(CONTEXT_TAG, "training")])]
-        for attempt in _while_datasets_collide():
-            with attempt:
-                self._client.log_inputs(self.run_id, inputs)
+        _while_inserts_collide(self._client.log_inputs, self.run_id, inputs)
 
     def artifacts(self, folder: Path) -> None:
         """Store a folder's files (the model's in ``model/``), and the model's digests as a tag of the run."""
@@ -252,7 +251,7 @@ class Tracking:
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Point an alias (``candidate``, or a stage) of a registered model at a version."""
         if self.alias(name, alias) != version:
-            self._client.set_registered_model_alias(name, alias, version)
+            _while_inserts_collide(self._client.set_registered_model_alias, name, alias, version)
 
     def delete_alias(self, name: str, alias: str) -> None:
         """Remove an alias; one that is not there does nothing."""
@@ -346,14 +345,14 @@ class Tracking:
         )
 
 
-def _while_datasets_collide() -> Retrying:
-    """Retry when two runs log one new dataset at once: MLflow looks, then inserts, and the later one fails."""
-    return Retrying(
-        retry=retry_if_exception(lambda error: "datasets.digest" in str(error)),
-        stop=stop_after_attempt(5),
-        wait=wait_random(0.05, 0.5),
+def _while_inserts_collide(call: Callable[..., Any], *arguments: object) -> None:
+    """Repeat a call that MLflow answers by looking, then inserting: of two that come at once, the later one fails."""
+    Retrying(
+        retry=retry_if_exception(lambda error: _TAKEN.search(str(error)) is not None),
+        stop=stop_after_attempt(10),
+        wait=wait_exponential_jitter(0.05, 2, jitter=0.2),
         reraise=True,
-    )
+    )(call, *arguments)
 
 
 def _make_database(path: Path) -> None:
