@@ -79,7 +79,7 @@ def test_every_row_online_is_the_newest_of_the_warehouse(switched: Switched, vie
         )
         for row in rows
     }
-    assert f"{view.name}: {len(rows)} added, 0 changed" in switched.said
+    assert f"{view.name}: {len(rows):,} added, 0 changed" in switched.said
 
 
 def test_what_is_there_already_is_not_synced_again(switched: Switched) -> None:

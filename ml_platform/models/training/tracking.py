@@ -350,7 +350,7 @@ def _while_inserts_collide(call: Callable[..., Any], *arguments: object) -> None
     Retrying(
         retry=retry_if_exception(lambda error: _TAKEN.search(str(error)) is not None),
         stop=stop_after_attempt(10),
-        wait=wait_exponential_jitter(0.05, 2, jitter=0.2),
+        wait=wait_exponential_jitter(multiplier=0.05, max=2, jitter=0.2),
         reraise=True,
     )(call, *arguments)
 

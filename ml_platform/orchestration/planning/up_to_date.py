@@ -100,10 +100,10 @@ class Updater:
         }
         self.ledger = Ledger.of(instance)
 
-    def staleness(self) -> Staleness:
-        """The stale assets, as of now."""
+    def staleness(self, calendars: Calendars | None = None) -> Staleness:
+        """The stale assets, as of now, by calendars that were read just now or are read here."""
         self.ledger.refresh()
-        return Staleness(self.nodes, self.ledger, Calendars(self._instance))
+        return Staleness(self.nodes, self.ledger, calendars or Calendars(self._instance))
 
     def update(
         self,
@@ -126,7 +126,7 @@ class Updater:
         calendars.follow({node.calendar for node in self.nodes.values() if node.calendar is not None})
         asked = False
         while True:
-            state = self.staleness()
+            state = self.staleness(None if report.run_ids else calendars)
             wave: Wave = {
                 key: partitions
                 for key, partitions in state.ready.items()
