@@ -19,7 +19,7 @@ events = typer.Typer(no_args_is_help=True, help="Published events.")
 @events.command("tail")
 def tail(
     topic: Annotated[str | None, typer.Argument(help="Topic; left out, topics are listed.")] = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many events.")] = 10,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=100_000, help="How many events.")] = 10,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with those to come.")] = False,
 ) -> None:
     """Print the last events of a topic, one JSON object a line.

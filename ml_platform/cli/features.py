@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ml_platform.cli.options import within_time
 from ml_platform.cli.progress import RunProgress
 from ml_platform.cli.project import load_platform
 from ml_platform.cli.summary import print_failures
@@ -40,7 +41,10 @@ def get(
     keys: Annotated[list[str], typer.Argument(help=f"Entities; {PARTS}")],
     as_of: Annotated[
         datetime | None,
-        typer.Option(help="Moment (UTC) against which values expire; left out, the newest event's."),
+        typer.Option(
+            callback=within_time,
+            help="Moment (UTC) against which values expire; left out, the newest event's.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -59,8 +63,7 @@ def _get(
 ) -> None:
     record = store.record(declared.name)
     wanted = [_key(declared, record, key) for key in keys]
-    now = as_of.astimezone(UTC) if as_of and as_of.tzinfo else as_of.replace(tzinfo=UTC) if as_of else None
-    now = now or _newest(record)
+    now = as_of or _newest(record)
     found = []
     for key, row in zip(wanted, store.read(declared, wanted, now=now), strict=True):
         age = row.age(now)
@@ -144,7 +147,9 @@ def sync(
     full: Annotated[
         bool, typer.Option("--full", help="Fill a new table with everything, and switch to it.")
     ] = False,
-    rows_per_second: Annotated[float | None, typer.Option(min=1, help="Most rows to write a second.")] = None,
+    rows_per_second: Annotated[
+        float | None, typer.Option(min=1, max=1e9, help="Most rows to write a second.")
+    ] = None,
 ) -> None:
     """Sync one view now, whether it is stale or not; recorded like any other run.
 
