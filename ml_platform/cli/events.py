@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ml_platform.cli.console import console_for
 from ml_platform.cli.project import load_platform
 from ml_platform.errors import NotFoundError
 from ml_platform.events.base import EventLog, LoggedEvent
@@ -26,7 +27,7 @@ def tail(
 
     Example: ml-platform events tail card_fraud.predictions -n 3
     """
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = console_for(soft_wrap=True, highlight=False, markup=False)
     with load_platform().backends() as backends:
         _tail(backends.events, console, topic, lines, follow=follow)
 

@@ -22,6 +22,7 @@ from ml_platform.orchestration.assets.model import RECORD
 from ml_platform.orchestration.assets.naming import Materialized, common
 from ml_platform.orchestration.planning.conditions import when_stale
 from ml_platform.orchestration.planning.recording import Recording
+from ml_platform.orchestration.pointers import champion_key, release_facts, stages_facts
 from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import Model, UseCase
 
@@ -33,7 +34,7 @@ def champion_asset(use_case: UseCase, declared: Model) -> dg.AssetsDefinition:
 
     Nothing is trained here. When the champion changed since the gate judged, the candidate is judged again.
     """
-    key = dg.AssetKey([use_case.name, declared.name, "champion"])
+    key = champion_key(use_case.name, declared.name)
     model = dg.AssetKey([use_case.name, declared.name])
     checks = Checks(
         key,
@@ -76,21 +77,13 @@ def champion_asset(use_case: UseCase, declared: Model) -> dg.AssetsDefinition:
             judged,
             mirror_aliases(releases, tracking, use_case.name, declared.name),
         ]
-        window = release.manifest.test_window
         recording.finish(
             key,
             release.version,
-            metadata={"first_day": f"{window.start:%Y-%m-%d}", "release": release.version},
+            metadata={**release_facts(releases, release), **stages_facts(releases, release)},
         )
         return dg.MaterializeResult(
-            metadata={
-                "promoted": release.manifest.run_id == candidate.run_id,
-                "data version": release.manifest.data_version,
-                "code version": release.manifest.code_version,
-                "model card": dg.MetadataValue.md(
-                    releases.card(use_case.name, declared.name, release.version)
-                ),
-            },
+            metadata={"promoted": release.manifest.run_id == candidate.run_id},
             check_results=checks.results(outcomes),
         )
 
