@@ -104,7 +104,7 @@ class Settings(BaseSettings):
         description="Most memory that the local warehouse uses, here and in dbt; beyond it, it spills to disk.",
     )
     mlflow_ui_url: str = Field(
-        default="http://127.0.0.1:5000", min_length=1, description="Where links to MLflow runs lead."
+        default="http://127.0.0.1:5000", min_length=1, description="Where links to MLflow lead."
     )
     dagster_ui_url: str = Field(
         default="http://127.0.0.1:3000", min_length=1, description="Where links in alerts lead."

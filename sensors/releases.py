@@ -2,9 +2,8 @@
 
 import dagster as dg
 
-from ml_platform.models.releases.registry import Registry
 from ml_platform.orchestration.platform import Platform
-from ml_platform.orchestration.pointers import report_changes
+from ml_platform.orchestration.pointers import report_all_changes
 
 __all__ = ["releases_sensor"]
 
@@ -19,13 +18,7 @@ def releases_sensor(platform: Platform) -> dg.SensorDefinition:
     )
     def releases(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         with platform.backends() as backends:
-            registry = Registry(backends.registry)
-            reported = [
-                entry
-                for use_case in platform.use_cases
-                for model in use_case.models
-                for entry in report_changes(registry, context.instance, use_case.name, model.name)
-            ]
+            reported = report_all_changes(platform.use_cases, backends, context.instance)
         return dg.SkipReason(
             "; ".join(f"{e.use_case}/{e.model}: {e.action} of {e.stage}" for e in reported)
             or "nothing changed what serves"

@@ -2,7 +2,8 @@
 
 MLflow keeps what a page shows first in the browser, and begins with its pages for language models, a panel of an
 assistant and a notice of telemetry (which is off). The defaults here are set before its own script runs, where the
-person has not chosen otherwise. It is an application of MLflow's (``mlflow server --app-name``), named in ``pyproject.toml``.
+person has not chosen otherwise. It is an application of MLflow's (``mlflow server --app-name``), named in
+``pyproject.toml``.
 """
 
 import json

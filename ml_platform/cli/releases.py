@@ -19,7 +19,7 @@ from ml_platform.models.training.candidates import registered_candidate
 from ml_platform.models.training.promotion import release_candidate
 from ml_platform.orchestration.local.home import open_instance
 from ml_platform.orchestration.platform import Platform
-from ml_platform.orchestration.pointers import report_changes
+from ml_platform.orchestration.pointers import report_all_changes
 from ml_platform.use_case import Model, UseCase
 
 __all__ = ["releases"]
@@ -229,6 +229,6 @@ def _tell(chosen: _Chosen, said: str) -> None:
     mirrored = mirror_aliases(chosen.registry, chosen.backends.tracking, *chosen.path)
     console.print(f"MLflow: {mirrored.description}", style="" if mirrored.passed else "yellow")
     with open_instance(chosen.platform.settings) as instance:
-        reported = report_changes(chosen.registry, instance, *chosen.path)
+        reported = report_all_changes([chosen.use_case], chosen.backends, instance)
     told = f"{len(reported)} change{'s' * (len(reported) != 1)} reported as events of {chosen.name}/champion"
     console.print(f"Dagster: {told if reported else f'{chosen.name}/champion knows it'}")

@@ -21,7 +21,7 @@ from ml_platform.orchestration.local.home import open_instance
 from ml_platform.orchestration.local.run_lock import run_lock
 from ml_platform.orchestration.planning.retraining import due_datasets
 from ml_platform.orchestration.planning.up_to_date import Updater
-from ml_platform.orchestration.pointers import champions, report_changes
+from ml_platform.orchestration.pointers import champions, report_all_changes
 
 __all__ = ["run"]
 
@@ -59,10 +59,7 @@ def run(
         open_instance(platform.settings) as instance,
         platform.backends() as backends,
     ):
-        registry = Registry(backends.registry)
-        for one in active:
-            for model in one.models:
-                report_changes(registry, instance, one.name, model.name)
+        report_all_changes(active, backends, instance)
         updater = Updater(
             platform.definitions,
             instance,
@@ -80,7 +77,7 @@ def run(
             platform.landed(sources),
             lambda _: due_datasets(active, instance, backends.warehouse, notes.append),
         )
-        serving = champions(registry, active)
+        serving = champions(Registry(backends.registry), active)
     seconds = time.monotonic() - started
     print_failures(console, report)
     print_summary(console, platform, updater, report, serving, notes, seconds)

@@ -1,5 +1,6 @@
 """The summary that `ml-platform run` gives at its end: what there is now, what was done, and where the time went."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from rich.markup import escape
 from ml_platform.cli.console import heading, table_of
 from ml_platform.models.releases.manifest import AuditEntry
 from ml_platform.models.tasks.checking import metric_directions
+from ml_platform.orchestration.assets.model import EVALUATION
 from ml_platform.orchestration.planning.up_to_date import Report, Updater
 from ml_platform.orchestration.platform import Platform
 from ml_platform.orchestration.pointers import champion_key
@@ -132,7 +134,7 @@ def _model(use_case: UseCase, model: Model, updater: Updater, report: Report) ->
     if facts:
         what = f"trained {facts['trained']}" if now else "not trained again"
         yield f"{model.name:<12}run {facts['run_id'][:12]}, {model.task} by {model.framework}  ({what})"
-        yield from _metrics(facts["evaluation"], model)
+        yield from _metrics(json.loads(facts[EVALUATION]), model)
     key = dg.AssetKey([use_case.name, model.name])
     gate = [check for check in report.checks if check.asset_key == key and check.blocking]
     if gate:

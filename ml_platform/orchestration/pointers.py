@@ -6,21 +6,44 @@ observation where a shadow is. Every event of that asset says up to which change
 after it are those to report: a process that is killed between the change and the report leaves that to the next one.
 """
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster import AssetRecordsFilter, EventLogRecord
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 
+from ml_platform.backends import Backends
+from ml_platform.checks import CheckOutcome
 from ml_platform.models.releases.manifest import AuditEntry, Release
 from ml_platform.models.releases.registry import CHAMPION, Registry
+from ml_platform.models.training.aliases import ALIASES_AGREE, mirror_aliases
+from ml_platform.orchestration.assets.checks import Checks
+from ml_platform.orchestration.planning.facts import unshown
 from ml_platform.orchestration.planning.ledger import INPUTS, VERSION
 from ml_platform.use_case import UseCase
 
-__all__ = ["champion_key", "champions", "release_facts", "report_changes", "stages_facts"]
+__all__ = [
+    "JUDGED",
+    "champion_checks",
+    "champion_key",
+    "champions",
+    "intact",
+    "release_facts",
+    "report_all_changes",
+    "report_changes",
+    "stages_facts",
+]
 
 STAGES = "stages"
 """Metadata of the asset: stage to its version, and the number of the change that made it so."""
+
+INTACT = "artifacts_intact"
+JUDGED = "judged_against_what_serves"
 
 _DATA_VERSION = "dagster/data_version"
 
@@ -44,7 +67,7 @@ def release_facts(registry: Registry, release: Release) -> dict[str, Any]:
     """Metadata that every event of a champion states of its release."""
     window = release.manifest.test_window
     return {
-        "first_day": f"{window.start:%Y-%m-%d}",
+        "first_day": unshown(f"{window.start:%Y-%m-%d}"),
         "release": release.version,
         "data version": release.manifest.data_version,
         "code version": release.manifest.code_version,
@@ -65,12 +88,68 @@ def stages_facts(registry: Registry, release: Release) -> dict[str, Any]:
     return _stages({stage: _place(entry) for stage, entry in newest.items()})
 
 
+def champion_checks(use_case: str, model: str) -> Checks:
+    """The checks of a champion's asset."""
+    return Checks(
+        champion_key(use_case, model),
+        {
+            INTACT: "Every file of the release has the digest that its manifest names.",
+            JUDGED: "The gate compared the candidate with the champion that it would replace.",
+            ALIASES_AGREE: "MLflow's aliases name the runs of the releases that the stages name.",
+        },
+    )
+
+
+def intact(registry: Registry, release: Release, scratch: Path) -> CheckOutcome:
+    """Judge that a release is as it was released.
+
+    Raises:
+        ArtifactTamperedError: it is not.
+    """
+    registry.fetch(release, scratch / "releases")
+    return CheckOutcome(INTACT, True, f"{len(release.files)} files of {release.version} have their digests")
+
+
+def report_all_changes(
+    use_cases: Iterable[UseCase], backends: Backends, instance: dg.DagsterInstance
+) -> list[AuditEntry]:
+    """Report the changes of every model's stages; see :func:`report_changes`."""
+    registry = Registry(backends.registry)
+
+    def judged(release: Release) -> list[CheckOutcome]:
+        said = f"{release.version} passed its gate when it was released; a person has it serve again"
+        name = (release.use_case, release.model)
+        return [
+            intact(registry, release, backends.scratch),
+            CheckOutcome(JUDGED, True, said),
+            mirror_aliases(registry, backends.tracking, *name),
+        ]
+
+    return [
+        entry
+        for one in use_cases
+        for model in one.models
+        for entry in report_changes(registry, instance, one.name, model.name, judged)
+    ]
+
+
 def report_changes(
-    registry: Registry, instance: dg.DagsterInstance, use_case: str, model: str
+    registry: Registry,
+    instance: dg.DagsterInstance,
+    use_case: str,
+    model: str,
+    judged: Callable[[Release], Iterable[CheckOutcome]],
 ) -> list[AuditEntry]:
     """Report the changes of a model's stages that no event of its champion's asset knows; return them, oldest first.
 
     An asset that was never materialised is left alone: once it is, it knows the changes that there were.
+
+    Args:
+        registry: whose stages.
+        instance: what is told.
+        use_case: whose model.
+        model: which of its models.
+        judged: evaluates the checks of the asset for a release that serves now.
 
     Raises:
         ArtifactTamperedError: what a stage names is not what was released.
@@ -99,6 +178,14 @@ def report_changes(
         release = registry.get(use_case, model, str(entry.version))
         told = {**_told(entry), **release_facts(registry, release), **_stages(known)}
         instance.report_runless_asset_event(_materialization(key, latest, release, entry, told))
+        serves = entry == registry.promotion(use_case, model)
+        outcomes = judged(release) if serves else []
+        (now,) = instance.fetch_materializations(key, limit=1).records
+        target = AssetCheckEvaluationTargetMaterializationData(
+            storage_id=now.storage_id, run_id=now.run_id, timestamp=now.timestamp
+        )
+        for evaluation in champion_checks(use_case, model).evaluations(outcomes, target):
+            instance.report_runless_asset_event(evaluation)
     return pending
 
 
@@ -164,11 +251,11 @@ def _place(entry: AuditEntry) -> tuple[int, str]:
 
 def _stages(known: Mapping[str, tuple[int, str]]) -> dict[str, Any]:
     stages = {stage: {"change": number, "version": version} for stage, (number, version) in known.items()}
-    return {STAGES: dg.MetadataValue.json(stages)}
+    return {STAGES: unshown(json.dumps(stages))}
 
 
 def _known(record: EventLogRecord) -> dict[str, tuple[int, str]]:
     event = record.asset_materialization or record.asset_observation
-    value = event.metadata[STAGES].value if event is not None and STAGES in event.metadata else {}
-    stages: Any = value
+    told = event.metadata.get(STAGES) if event is not None else None
+    stages = json.loads(str(told.value)) if told is not None else {}
     return {stage: (int(one["change"]), str(one["version"])) for stage, one in stages.items()}

@@ -11,11 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from samples.candidates import candidate_files, manifest
 
+from ml_platform.checks import CheckOutcome
 from ml_platform.errors import MLPlatformError
-from ml_platform.models.releases.manifest import AuditEntry
+from ml_platform.models.releases.manifest import AuditEntry, Release
 from ml_platform.models.releases.registry import Registry
 from ml_platform.orchestration.planning.ledger import INPUTS, VERSION, Ledger
+from ml_platform.orchestration.planning.state import check_states
 from ml_platform.orchestration.pointers import (
+    JUDGED,
     champion_key,
     release_facts,
     report_changes,
@@ -25,6 +28,10 @@ from ml_platform.storage.folder import FolderStore
 
 NAME = ("parcels", "model")
 KEY = champion_key(*NAME)
+
+
+def judged(release: Release) -> list[CheckOutcome]:
+    return [CheckOutcome(JUDGED, True, f"{release.version} passed its gate")]
 
 
 class House:
@@ -56,7 +63,7 @@ class House:
         return version
 
     def report(self) -> list[AuditEntry]:
-        return report_changes(self.registry, self.instance, *NAME)
+        return report_changes(self.registry, self.instance, *NAME, judged)
 
     def champion(self) -> dg.AssetMaterialization:
         event = self.instance.get_latest_materialization_event(KEY)
@@ -99,6 +106,8 @@ def test_a_rollback_is_the_newest_event_of_the_champion_and_says_who_and_why(hou
     )
     assert f"{first} was rolled back to as the champion by on-call: alerts doubled" == now.description
     assert "on-call" in str(said["model card"])
+    check = dg.AssetCheckKey(KEY, JUDGED)
+    assert check_states(house.instance, [check])[check].description == f"{first} passed its gate"
 
 
 def test_a_champion_that_was_rolled_back_to_is_as_stale_as_the_one_that_was_left(house: House) -> None:

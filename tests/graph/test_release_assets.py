@@ -96,7 +96,6 @@ class Graph:
             "tracking": self.tracking,
             "publisher": self.log,
             "scratch": scratch,
-            "mlflow_ui": "http://127.0.0.1:5000",
             "compute": InProcessCompute(noted, scratch / "jobs"),
         }
 
@@ -306,14 +305,16 @@ def test_what_was_rolled_back_is_not_released_again_by_itself(graph: Graph) -> N
     graph.make(MODEL, CHAMPION)
     graph.rollback()
     assert graph.told() != graph.serves()
-    assert [entry.action for entry in report_changes(graph.registry, graph.instance, *NAME)] == ["rollback"]
+    assert [
+        entry.action for entry in report_changes(graph.registry, graph.instance, *NAME, lambda _: [])
+    ] == ["rollback"]
     assert graph.told() == graph.serves()
     assert CHAMPION not in Updater(graph.definitions(), graph.instance, {}).staleness().stale
     for keys in ((CHAMPION,), (MODEL, CHAMPION)):
         graph.make(*keys)
         assert graph.champion()[0] == first
         assert graph.told() == graph.serves()
-        assert report_changes(graph.registry, graph.instance, *NAME) == []
+        assert report_changes(graph.registry, graph.instance, *NAME, lambda _: []) == []
     graph.make(PREDICTIONS, EVENTS, partition=DAY)
     assert graph.warehouse.scalar(f"SELECT any_value(release) FROM {post.RELATION}") == graph.serves()
     assert graph.tracking.aliases("parcels.model") == {"candidate": "2", "champion": "1"}

@@ -7,7 +7,20 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["INPUTS", "READ_UNTIL", "VERSION", "Built", "Facts", "Partition", "pack", "read_fact", "unpack"]
+from dagster._core.definitions.metadata.metadata_value import ObjectMetadataValue
+
+__all__ = [
+    "INPUTS",
+    "READ_UNTIL",
+    "VERSION",
+    "Built",
+    "Facts",
+    "Partition",
+    "pack",
+    "read_fact",
+    "unpack",
+    "unshown",
+]
 
 VERSION = "version"
 INPUTS = "inputs"
@@ -98,10 +111,18 @@ def read_fact(number: int, event: str) -> Built:
     entry = json.loads(event)
     made = entry["dagster_event"]["event_specific_data"]["materialization"]
     said = {item["label"]: item["entry_data"] for item in made["metadata_entries"]}
-    version, inputs, until = (
-        str(said.get(name, {}).get("text", "")) for name in (VERSION, INPUTS, READ_UNTIL)
-    )
+    version, inputs, until = (_text(said.get(name, {})) for name in (VERSION, INPUTS, READ_UNTIL))
     return Built(version[:32], inputs, until, float(entry["timestamp"]), number)
+
+
+def unshown(text: str) -> ObjectMetadataValue:
+    """A text of metadata that is for this library to read: Dagster stores it, and its pages leave it out."""
+    return ObjectMetadataValue(text)
+
+
+def _text(stored: Mapping[str, object]) -> str:
+    """A text of stored metadata, shown on pages or not."""
+    return str(stored.get("text") or stored.get("inst") or "")
 
 
 Place = tuple[int, int]

@@ -10,6 +10,7 @@ import dagster as dg
 
 from ml_platform.errors import ConfigurationError
 from ml_platform.orchestration.planning.calendars import Calendar, Calendars
+from ml_platform.orchestration.planning.facts import unshown
 from ml_platform.orchestration.planning.ledger import INPUTS, READ_UNTIL, VERSION, Ledger, Partition
 from ml_platform.orchestration.planning.nodes import Graph, nodes_of
 from ml_platform.orchestration.planning.staleness import Staleness, digest
@@ -115,7 +116,10 @@ class Recording:
         made: dict[Partition, str] = {None: versions} if isinstance(versions, str) else dict(versions.items())
         until = read_until.isoformat() if read_until else ""
         for partition, version in made.items():
-            facts: dict[str, Any] = {VERSION: version, INPUTS: self._state.inputs(key, partition, until)}
+            facts: dict[str, Any] = {
+                VERSION: version,
+                INPUTS: unshown(self._state.inputs(key, partition, until)),
+            }
             if until:
                 facts[READ_UNTIL] = until
             if isinstance(rows, int):
