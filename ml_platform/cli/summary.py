@@ -134,7 +134,8 @@ def _model(use_case: UseCase, model: Model, updater: Updater, report: Report) ->
     if facts:
         what = f"trained {facts['trained']}" if now else "not trained again"
         yield f"{model.name:<12}run {facts['run_id'][:12]}, {model.task} by {model.framework}  ({what})"
-        yield from _metrics(json.loads(facts[EVALUATION]), model)
+        told = facts[EVALUATION]
+        yield from _metrics(json.loads(told) if isinstance(told, str) else told, model)
     key = dg.AssetKey([use_case.name, model.name])
     gate = [check for check in report.checks if check.asset_key == key and check.blocking]
     if gate:
@@ -196,18 +197,23 @@ def _metrics(found: Mapping[str, Any], model: Model) -> Iterator[RenderableType]
     names = sorted(metrics, key=lambda name: order.get(name, len(order)))
     wanted = {*model.gate.limits, *(metric.name for metric in model.metrics), *names[:5]}
     shown = [name for name in names if name in wanted][:_MOST_METRICS]
-    table = table_of("", "model", "± folds", *baselines, padding=(0, 2))
+    # Of one fold there is no spread, and 0.000 would say that it is certain.
+    several = any(figures["std"] for figures in spread.values())
+    judged = {*model.gate.limits, model.gate.beats_baselines_on, model.gate.beats_champion_on}
+    table = table_of("", "model", *(["± folds"] if several else []), *baselines, padding=(0, 2))
     for name in shown:
         cells = [
             f"{figures[name]:.3f}" if figures.get(name) is not None else "" for figures in baselines.values()
         ]
         table.add_row(
-            f"  {name}",
+            f"  {name}{' *' if name in judged else ''}",
             f"{metrics[name]:.3f}",
-            f"{spread[name]['std']:.3f}" if name in spread else "",
+            *([f"{spread[name]['std']:.3f}" if name in spread else ""] if several else []),
             *cells,
         )
     yield table
+    if any(name in judged for name in shown):
+        yield "  * judged by the gate"
     if len(metrics) > len(shown):
         yield f"  and {len(metrics) - len(shown)} more on the page of {model.name}"
 

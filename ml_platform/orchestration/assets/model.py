@@ -128,7 +128,8 @@ def _facts(found: Candidate) -> dict[str, Any]:
 def _table(found: Candidate) -> str:
     """The model's metrics beside its baselines', as Markdown."""
     spread = {name: figures["std"] for name, figures in found.report["spread"].items()}
-    columns = {"model": found.metrics, "± folds": spread, **found.baselines}
+    spreads = {"± folds": spread} if any(spread.values()) else {}  # of one fold there is none
+    columns = {"model": found.metrics, **spreads, **found.baselines}
     lines = ["| metric | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
     for name in found.metrics:
         cells = [figure_text(figures[name]) if name in figures else "" for figures in columns.values()]
