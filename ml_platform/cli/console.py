@@ -21,7 +21,7 @@ def console_for(**options: Any) -> Console:  # noqa: ANN401 (rich's own options)
 
 
 def table_of(*columns: str | Column, **options: Any) -> Table:  # noqa: ANN401 (rich's own options)
-    """A table without borders whose cells go on in the next line where the terminal is too narrow."""
+    """A table without borders whose cells go on in the next line where the window is too narrow."""
     table = Table(*columns, **{"box": None, "pad_edge": False, **options})
     for column in table.columns:
         column.overflow = "fold"

@@ -111,7 +111,7 @@ def list_releases(use_case: UseCaseOption = None, model: ModelOption = None) -> 
         marked = ""
         if newest and entry.sequence == newest.sequence:
             marked = "   <- serves now" if entry.stage == CHAMPION else "   <- on trial now"
-        # The version has a line of its own: it is what a person copies, whatever the terminal's width.
+        # The version has a line of its own: it is what a person copies, however wide the window is.
         console.print(f"\n{entry.version or 'nobody'}{marked}", soft_wrap=True)
         console.print(f"  {entry.at:%Y-%m-%d %H:%M:%S}  {entry.stage}: {entry.action} by {entry.who}")
         console.print(f"  {entry.why}")

@@ -101,7 +101,7 @@ def _require_free(port: int, option: str) -> None:
 
 
 def _has_screen() -> bool:
-    """Tell whether a person sits before a screen; a browser in the terminal would take the terminal away."""
+    """Tell whether a person sits before a screen; a browser of text would take the console away."""
     screen = sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
     return screen and sys.stdout.isatty()
 
