@@ -261,7 +261,7 @@ class Staleness:
 
     def _is_empty(self, node: Node) -> bool:
         """Tell whether there is nothing to wait for: a source of which nothing ever landed."""
-        return node.calendar is not None and node.outside and not self._calendars.order(node.calendar)
+        return node.calendar is not None and node.outside and not self._calendars.keys(node.calendar)
 
     def _is_stale(
         self, node: Node, partition: Partition, stale: Mapping[dg.AssetKey, frozenset[Partition]]
