@@ -5,9 +5,10 @@ import pytest
 
 from ml_platform.cadence import Cadence
 from ml_platform.orchestration.planning.calendars import Calendar
-from ml_platform.orchestration.planning.conditions import when_stale
+from ml_platform.orchestration.planning.conditions import WhenStale, when_stale
 from ml_platform.orchestration.planning.nodes import OUTSIDE
 from ml_platform.orchestration.planning.recording import Recording
+from ml_platform.orchestration.planning.staleness import Staleness
 
 DAYS = Calendar("days", Cadence.DAILY)
 DAILY = {
@@ -157,4 +158,27 @@ def test_what_failed_and_was_put_right_is_asked_for_when_its_input_changes_again
     for name in ("raw_left", "raw_right"):
         sensor.load(name, "2024-01-03")
     sensor.tick()
+    assert sensor.tick() == {REPORT: {None}}
+
+
+def test_a_run_that_ends_during_a_tick_is_not_asked_for_again(
+    sensor: Sensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sensor.land("2024-01-01")
+    for name in ("raw_left", "raw_right"):
+        sensor.load(name, "2024-01-01")
+    ended: list[Staleness] = []
+    state = WhenStale._state
+
+    def state_before_the_end(context: dg.AutomationContext[dg.AssetKey]) -> Staleness:
+        seen = state(context)
+        if LEFT in seen.stale and not ended:
+            ended.append(seen)
+            sensor._make([LEFT, RIGHT], "2024-01-01")
+        return seen
+
+    monkeypatch.setattr(WhenStale, "_state", staticmethod(state_before_the_end))
+    assert sensor.tick() == {}
+    assert ended
+    monkeypatch.undo()
     assert sensor.tick() == {REPORT: {None}}

@@ -20,7 +20,9 @@ class WhenStale(dg.AutomationCondition[dg.AssetKey]):
 
     That one is asked only of an asset of which something is stale: Dagster's own conditions cost more the more
     partitions there are, and of almost every asset almost every tick nothing is stale. It runs in the code location
-    (`use_user_code_server`), as it reads versions from the event log. All assets of one tick see one state.
+    (`use_user_code_server`), as it reads versions from the event log. All assets of one tick see one state, and what is
+    stale must be so still once it was seen that no run is at work on it: else what a run made that ended in between
+    would be made twice.
     """
 
     _seen: tuple[object, Staleness] | None = None
@@ -54,7 +56,9 @@ class WhenStale(dg.AutomationCondition[dg.AssetKey]):
         rest = await context.for_child_condition(
             child_condition=self._condition, child_indices=[0], candidate_subset=context.candidate_subset
         ).evaluate_async()
-        found = state.ready_together.get(context.key, frozenset())
+        # What was at work when the tick began may be done by now, and so is not in progress any more.
+        still = self._read(context).stale.get(context.key, frozenset())
+        found = state.ready_together.get(context.key, frozenset()) & still
         view = context.asset_graph_view
         partitions = context.asset_graph.get(context.key).partitions_def
         if not found:
@@ -73,11 +77,14 @@ class WhenStale(dg.AutomationCondition[dg.AssetKey]):
     def _state(cls, context: dg.AutomationContext[dg.AssetKey]) -> Staleness:
         view = context.asset_graph_view
         if cls._seen is None or cls._seen[0] is not view:
-            graph = context.asset_graph
-            definitions = list(graph.assets_defs) if isinstance(graph, AssetGraph) else []
-            instance = view.instance
-            cls._seen = (view, Staleness(nodes_of(definitions), Ledger.of(instance), Calendars(instance)))
+            cls._seen = (view, cls._read(context))
         return cls._seen[1]
+
+    @staticmethod
+    def _read(context: dg.AutomationContext[dg.AssetKey]) -> Staleness:
+        graph, instance = context.asset_graph, context.asset_graph_view.instance
+        nodes = nodes_of(list(graph.assets_defs) if isinstance(graph, AssetGraph) else [])
+        return Staleness(nodes, Ledger.of(instance), Calendars(instance))
 
 
 class _Skipped(dg.AutomationResult[dg.AssetKey]):
