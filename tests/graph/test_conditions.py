@@ -6,7 +6,7 @@ import pytest
 from ml_platform.cadence import Cadence
 from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.conditions import WhenStale, when_stale
-from ml_platform.orchestration.planning.nodes import OUTSIDE
+from ml_platform.orchestration.planning.nodes import OUTSIDE, READS
 from ml_platform.orchestration.planning.recording import Recording
 from ml_platform.orchestration.planning.staleness import Staleness
 
@@ -16,7 +16,7 @@ DAILY = {
     "backfill_policy": dg.BackfillPolicy.single_run(),
     "code_version": "1",
 }
-LEFT, RIGHT, REPORT = dg.AssetKey("left"), dg.AssetKey("right"), dg.AssetKey("report")
+LEFT, RIGHT, REPORT, WINDOW = map(dg.AssetKey, ("left", "right", "report", "window"))
 
 
 def raw(name: str) -> dg.AssetsDefinition:
@@ -182,3 +182,40 @@ def test_a_run_that_ends_during_a_tick_is_not_asked_for_again(
     assert ended
     monkeypatch.undo()
     assert sensor.tick() == {REPORT: {None}}
+
+
+def test_what_follows_on_the_same_day_is_made_by_the_same_run(sensor: Sensor) -> None:
+    follows = {"automation_condition": when_stale(), "metadata": DAYS.metadata, **DAILY}
+
+    @dg.asset(deps=[LEFT], **follows)
+    def scores(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        return _made(context)
+
+    @dg.asset(deps=["scores"], **follows)
+    def events(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        return _made(context)
+
+    two_days = {READS: {"scores": 86_400}, **DAYS.metadata}
+
+    @dg.asset(key=WINDOW, deps=["scores"], **{**follows, "metadata": two_days})
+    def window(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        return _made(context)
+
+    sensor.definitions = dg.Definitions.merge(
+        sensor.definitions, dg.Definitions(assets=[scores, events, window])
+    )
+    days = ["2024-01-01", "2024-01-02"]
+    sensor.land(*days)
+    for day in days:
+        for name in ("raw_left", "raw_right"):
+            sensor.load(name, day)
+    both = {key: set(days) for key in (LEFT, RIGHT, dg.AssetKey("scores"), dg.AssetKey("events"))}
+    assert sensor.tick() == both | {WINDOW: {"2024-01-01"}}, "the second day's reads what another run makes"
+    assert sensor.tick() == {WINDOW: {"2024-01-02"}, REPORT: {None}}
+    assert sensor.tick() == {}
+
+
+def _made(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    recording = Recording(context)
+    recording.finish(context.asset_key, {day: day for day in recording.keys})
+    return dg.MaterializeResult()

@@ -8,7 +8,7 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.definitions.declarative_automation.serialized_objects import AutomationConditionCursor
 
 from ml_platform.orchestration.planning.calendars import Calendars
-from ml_platform.orchestration.planning.ledger import Ledger
+from ml_platform.orchestration.planning.ledger import Ledger, Partition
 from ml_platform.orchestration.planning.nodes import nodes_of
 from ml_platform.orchestration.planning.staleness import Staleness
 
@@ -58,7 +58,7 @@ class WhenStale(dg.AutomationCondition[dg.AssetKey]):
         ).evaluate_async()
         # What was at work when the tick began may be done by now, and so is not in progress any more.
         still = self._read(context).stale.get(context.key, frozenset())
-        found = state.ready_together.get(context.key, frozenset()) & still
+        found = (state.ready_together.get(context.key, frozenset()) | _behind(context, state)) & still
         view = context.asset_graph_view
         partitions = context.asset_graph.get(context.key).partitions_def
         if not found:
@@ -85,6 +85,30 @@ class WhenStale(dg.AutomationCondition[dg.AssetKey]):
         graph, instance = context.asset_graph, context.asset_graph_view.instance
         nodes = nodes_of(list(graph.assets_defs) if isinstance(graph, AssetGraph) else [])
         return Staleness(nodes, Ledger.of(instance), Calendars(instance))
+
+
+def _behind(context: dg.AutomationContext[dg.AssetKey], state: Staleness) -> frozenset[Partition]:
+    """The partitions that wait only for the same partition of what this tick asks for: one run makes both in order."""
+    key = context.key
+    node = state.nodes[key]
+    if node.calendar is None or node.together != {key}:
+        return frozenset()
+
+    def asked(dep: dg.AssetKey, partition: Partition) -> bool:
+        upstream, subset = state.nodes.get(dep), context.request_subsets_by_key.get(dep)
+        return (
+            upstream is not None
+            and upstream.calendar == node.calendar
+            and subset is not None
+            and partition in subset.expensively_compute_partition_keys()
+            and set(state.stale_read(key, dep, partition)) <= {partition}
+        )
+
+    return frozenset(
+        partition
+        for partition in state.stale[key]
+        if (waits := state.waits_for(key, partition)) and all(asked(dep, partition) for dep in waits)
+    )
 
 
 class _Skipped(dg.AutomationResult[dg.AssetKey]):
