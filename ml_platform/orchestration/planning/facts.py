@@ -64,7 +64,7 @@ class Facts:
 
     @property
     def outline(self) -> "Outline":
-        """What is known without the facts of each partition."""
+        """Count, newest and digest: known without the facts of each partition."""
         return self.count, self.newest, self.digest
 
     @cached_property

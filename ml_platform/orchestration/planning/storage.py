@@ -33,7 +33,7 @@ _BETWEEN = "\n"
 
 @dataclass(frozen=True)
 class Place:
-    """How far the log was read.
+    """The place up to which the log was read.
 
     Attributes:
         event: number of the last materialisation; 0: none.
@@ -110,7 +110,7 @@ class Storage:
         return Runs(len(rows), *rows[-1]) if rows else Runs(), {run_id for _, run_id in rows}
 
     def made_since(self, place: Place) -> tuple[Place, Place, list[Made]]:
-        """What was materialised since a place, oldest first, seen at one moment.
+        """Read what was materialised since a place, oldest first, at one moment.
 
         Returns:
             The place as it is now, which differs when something before it came in late or is gone; the place after
@@ -135,7 +135,7 @@ class Storage:
         return Place(place.event, len(before), sum(before)), _place(numbers) if made else place, made
 
     def made_of(self, asset: str, until: int) -> list[Made]:
-        """What was materialised of an asset up to an event, oldest first."""
+        """Read what was materialised of an asset up to an event, oldest first."""
         query = (
             db.select(_LOG.id, _LOG.asset_key, _LOG.partition, _LOG.run_id, _LOG.event)
             .where(_IS_MATERIALISATION, _LOG.asset_key == asset, _LOG.id <= until)
