@@ -134,8 +134,12 @@ def explained(error: BaseException, settings: CassandraSettings) -> MLPlatformEr
             f"{where}: user {settings.username!r} may not do this: {error}. Reading needs SELECT on keyspace"
             f" {settings.keyspace}; a sync also MODIFY, CREATE, ALTER and DROP"
         )
-    # A table that is dropped while a server reads it is to that server an error of its own: "Unknown CF", and its id.
-    if isinstance(error, InvalidRequest | ServerError) and _NOT_THERE.search(str(error)):
+    # A table that is dropped while a server reads it is to that server an error of its own ("Unknown CF", and its id),
+    # for which the driver asks the other hosts, and says of each what it answered.
+    if any(
+        isinstance(cause, InvalidRequest | ServerError) and _NOT_THERE.search(str(cause))
+        for cause in (error, *causes)
+    ):
         return NotFoundError(
             f"{where} does not have the table or columns that were asked for: {error}. If somebody changed"
             " the tables of"
