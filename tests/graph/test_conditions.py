@@ -9,6 +9,7 @@ from ml_platform.orchestration.planning.conditions import WhenStale, when_stale
 from ml_platform.orchestration.planning.nodes import OUTSIDE, READS
 from ml_platform.orchestration.planning.recording import Recording
 from ml_platform.orchestration.planning.staleness import Staleness
+from ml_platform.orchestration.planning.storage import Place
 
 DAYS = Calendar("days", Cadence.DAILY)
 DAILY = {
@@ -170,12 +171,12 @@ def test_a_run_that_ends_during_a_tick_is_not_asked_for_again(
     ended: list[Staleness] = []
     state = WhenStale._state
 
-    def state_before_the_end(context: dg.AutomationContext[dg.AssetKey]) -> Staleness:
-        seen = state(context)
+    def state_before_the_end(context: dg.AutomationContext[dg.AssetKey]) -> tuple[Staleness, Place]:
+        seen, place = state(context)
         if LEFT in seen.stale and not ended:
             ended.append(seen)
             sensor._make([LEFT, RIGHT], "2024-01-01")
-        return seen
+        return seen, place
 
     monkeypatch.setattr(WhenStale, "_state", staticmethod(state_before_the_end))
     assert sensor.tick() == {}

@@ -62,9 +62,8 @@ class Ledger:
         """The ledger of an instance's storage, refreshed; one in a process, however many instances are opened on it."""
         ledger = cls(instance)
         if instance.is_persistent:
-            storage = Storage(instance)
-            ledger = cls._open.setdefault(storage.name, ledger)
-            ledger._instance, ledger._storage = instance, storage  # noqa: SLF001 (its own class)
+            ledger = cls._open.setdefault(ledger._storage.name, ledger)
+            ledger.reopen(instance)
         ledger.refresh()
         return ledger
 
@@ -72,6 +71,15 @@ class Ledger:
     def forget(cls) -> None:
         """Start anew, as another process would: what was read is read again from the storage."""
         cls._open.clear()
+
+    @property
+    def place(self) -> Place:
+        """The place up to which the log was read."""
+        return self._place
+
+    def reopen(self, instance: dg.DagsterInstance) -> None:
+        """Read from here on by another instance of the same storage: the one before may be closed."""
+        self._instance, self._storage = instance, Storage(instance)
 
     def refresh(self) -> None:
         """Read what was materialised, or wiped, since the last call."""
@@ -84,9 +92,8 @@ class Ledger:
             if (remaining, place) != (self._runs, self._place):
                 self._facts, self._clean, self._summarised = {}, {}, {}
                 _, end, made = self._storage.made_since(Place())
-                runs, existing = (
-                    self._storage.run_ids()
-                )  # a run goes before its events do: those count no more
+                # A run goes before its events do: those count no more.
+                runs, existing = self._storage.run_ids()
             for asset, at in self._storage.wipes():
                 if self._wiped.get(asset, 0.0) < at:
                     self._wiped[asset] = at

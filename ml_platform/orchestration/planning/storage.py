@@ -127,8 +127,7 @@ class Storage:
             .where(_IS_MATERIALISATION, _LOG.id > place.event - _TAIL)
             .order_by(_LOG.id)
         )
-        with self._events.index_connection() as connection:
-            rows: Sequence[Any] = connection.execute(query).fetchall()
+        rows = self._rows(query)
         numbers = [row[0] for row in rows]
         before = [number for number in numbers if number <= place.event]
         made = [_made(row) for row in rows[len(before) :]]
@@ -141,17 +140,13 @@ class Storage:
             .where(_IS_MATERIALISATION, _LOG.asset_key == asset, _LOG.id <= until)
             .order_by(_LOG.id)
         )
-        with self._events.index_connection() as connection:
-            rows: Sequence[Any] = connection.execute(query).fetchall()
-        return [_made(row) for row in rows]
+        return [_made(row) for row in self._rows(query)]
 
     def wipes(self) -> Iterator[tuple[str, float]]:
         """Assets that were wiped, with the moment of the last time (Unix seconds)."""
         table = AssetKeyTable.c
         query = db.select(table.asset_key, table.wipe_timestamp).where(table.wipe_timestamp.is_not(None))
-        with self._events.index_connection() as connection:
-            rows: Sequence[Any] = connection.execute(query).fetchall()
-        for asset, at in rows:
+        for asset, at in self._rows(query):
             yield asset, at.timestamp() if at.tzinfo else at.replace(tzinfo=UTC).timestamp()
 
     def partitions(self) -> dict[str, list[str]]:
@@ -160,12 +155,15 @@ class Storage:
         query = db.select(
             table.partitions_def_name, db.func.aggregate_strings(table.partition, _BETWEEN)
         ).group_by(table.partitions_def_name)
+        return {name: keys.split(_BETWEEN) for name, keys in self._rows(query)}
+
+    def _rows(self, query: db.Select[Any]) -> Sequence[Sequence[Any]]:
         with self._events.index_connection() as connection:
-            rows: Sequence[Any] = connection.execute(query).fetchall()
-        return {name: keys.split(_BETWEEN) for name, keys in rows}
+            rows: Sequence[Sequence[Any]] = connection.execute(query).fetchall()
+        return rows
 
 
-def _made(row: Any) -> Made:  # noqa: ANN401 (a row of SQLAlchemy)
+def _made(row: Sequence[Any]) -> Made:
     number, asset, partition, run_id, event = row
     return Made(asset, partition, run_id or "", read_fact(number, event))
 

@@ -8,7 +8,6 @@ from ml_platform.errors import NotFoundError, StoreUnavailableError
 from ml_platform.features.online.cassandra.session import explained
 from ml_platform.features.online.cassandra.settings import CassandraSettings
 
-
 DROPPED = ServerError(0, "Unknown CF 3f8a6e10-c9c0-11f1-ac70-c52d11ab7823", None)
 
 
