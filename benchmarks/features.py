@@ -19,6 +19,7 @@ PROJECT = ROOT / "dbt_project"
 FIRST = date(2018, 4, 1)
 DAYS = 183
 MEMORY = "4GB"
+OF_PAYMENTS = "+payment_features +customer_daily +terminal_daily"
 
 # The shape of the Fraud Detection Handbook's data: 5,000 customers and 10,000 terminals to 1.75 million payments.
 RAW = """
@@ -187,13 +188,13 @@ def at_size(payments: int) -> dict[str, float]:
             print(
                 f"    the model over hand-written frames of {frames}: {figures['model'] / figures[frames]:.2f} times"
             )
-        cost, seconds = dbt(warehouse, "fqn:*", f"{FIRST}..{last}")
+        cost, seconds = dbt(warehouse, OF_PAYMENTS, f"{FIRST}..{last}")
         figures["full"] = cost.seconds
         print(
-            f"  dbt build of all models: {cost}; "
+            f"  dbt build of all models of payments: {cost}; "
             + ", ".join(f"{k} {v:.1f} s" for k, v in seconds.items() if v >= 0.5)
         )
-        cost, seconds = dbt(warehouse, "fqn:*", str(last))
+        cost, seconds = dbt(warehouse, OF_PAYMENTS, str(last))
         print(
             f"  dbt build of one new day: {cost}; "
             + ", ".join(f"{k} {v:.1f} s" for k, v in seconds.items() if v >= 0.1)

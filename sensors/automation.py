@@ -11,6 +11,6 @@ def automation_sensor() -> dg.AutomationConditionSensorDefinition:
         "automation",
         target=dg.AssetSelection.all(include_sources=False),
         use_user_code_server=True,
-        minimum_interval_seconds=15,
+        minimum_interval_seconds=10,
         description="Materialises what became stale: a new day flows from raw files to predictions by itself.",
     )

@@ -42,7 +42,7 @@ def landing_sensor(platform: Platform) -> dg.SensorDefinition:
     @dg.sensor(
         name="landing",
         asset_selection=dg.AssetSelection.assets(*platform.externals),
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=10,
         description="Loads what lands: new partitions, and those whose files changed.",
     )
     def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:

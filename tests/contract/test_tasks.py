@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from samples import problems
 
@@ -413,6 +413,7 @@ def figures(warehouse, kind, label, scopes, actual, predictions):
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), rare=st.floats(0.005, 0.5), digits=st.sampled_from([1, 3, 17]))
+@example(seed=438, rare=0.328125, digits=17)
 @pytest.mark.parametrize("kind", LABELLED)
 def test_metrics_of_counts_are_those_of_the_rows(warehouse, kind, seed, rare, digits):
     random, own, rows = np.random.default_rng(seed), task(kind), 400
@@ -420,7 +421,9 @@ def test_metrics_of_counts_are_those_of_the_rows(warehouse, kind, seed, rare, di
     if kind == "binary":
         labels = (random.random(rows) < rare).astype(np.int8)
         odds = np.log(rare / (1 - rare)) + labels * 2 + random.normal(0, 1, rows)
-        raw = (1 / (1 + np.exp(-odds))).round(digits)
+        raw = (1 / (1 + np.exp(-odds.round(4)))).round(
+            digits
+        )  # what is closer ranks as equal in the warehouse
         actual = pa.array(labels.astype(np.int64))
     elif kind == "multiclass":
         labels = random.choice(3, rows, p=[1 - rare, rare / 2, rare / 2])

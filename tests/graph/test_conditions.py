@@ -5,9 +5,11 @@ import pytest
 
 from ml_platform.cadence import Cadence
 from ml_platform.orchestration.planning.calendars import Calendar
-from ml_platform.orchestration.planning.conditions import when_stale
-from ml_platform.orchestration.planning.nodes import OUTSIDE
+from ml_platform.orchestration.planning.conditions import WhenStale, when_stale
+from ml_platform.orchestration.planning.nodes import OUTSIDE, READS
 from ml_platform.orchestration.planning.recording import Recording
+from ml_platform.orchestration.planning.staleness import Staleness
+from ml_platform.orchestration.planning.storage import Place
 
 DAYS = Calendar("days", Cadence.DAILY)
 DAILY = {
@@ -15,7 +17,7 @@ DAILY = {
     "backfill_policy": dg.BackfillPolicy.single_run(),
     "code_version": "1",
 }
-LEFT, RIGHT, REPORT = dg.AssetKey("left"), dg.AssetKey("right"), dg.AssetKey("report")
+LEFT, RIGHT, REPORT, WINDOW = map(dg.AssetKey, ("left", "right", "report", "window"))
 
 
 def raw(name: str) -> dg.AssetsDefinition:
@@ -158,3 +160,63 @@ def test_what_failed_and_was_put_right_is_asked_for_when_its_input_changes_again
         sensor.load(name, "2024-01-03")
     sensor.tick()
     assert sensor.tick() == {REPORT: {None}}
+
+
+def test_a_run_that_ends_during_a_tick_is_not_asked_for_again(
+    sensor: Sensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sensor.land("2024-01-01")
+    for name in ("raw_left", "raw_right"):
+        sensor.load(name, "2024-01-01")
+    ended: list[Staleness] = []
+    state = WhenStale._state
+
+    def state_before_the_end(context: dg.AutomationContext[dg.AssetKey]) -> tuple[Staleness, Place]:
+        seen, place = state(context)
+        if LEFT in seen.stale and not ended:
+            ended.append(seen)
+            sensor._make([LEFT, RIGHT], "2024-01-01")
+        return seen, place
+
+    monkeypatch.setattr(WhenStale, "_state", staticmethod(state_before_the_end))
+    assert sensor.tick() == {}
+    assert ended
+    monkeypatch.undo()
+    assert sensor.tick() == {REPORT: {None}}
+
+
+def test_what_follows_on_the_same_day_is_made_by_the_same_run(sensor: Sensor) -> None:
+    follows = {"automation_condition": when_stale(), "metadata": DAYS.metadata, **DAILY}
+
+    @dg.asset(deps=[LEFT], **follows)
+    def scores(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        return _made(context)
+
+    @dg.asset(deps=["scores"], **follows)
+    def events(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        return _made(context)
+
+    two_days = {READS: {"scores": 86_400}, **DAYS.metadata}
+
+    @dg.asset(key=WINDOW, deps=["scores"], **{**follows, "metadata": two_days})
+    def window(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        return _made(context)
+
+    sensor.definitions = dg.Definitions.merge(
+        sensor.definitions, dg.Definitions(assets=[scores, events, window])
+    )
+    days = ["2024-01-01", "2024-01-02"]
+    sensor.land(*days)
+    for day in days:
+        for name in ("raw_left", "raw_right"):
+            sensor.load(name, day)
+    both = {key: set(days) for key in (LEFT, RIGHT, dg.AssetKey("scores"), dg.AssetKey("events"))}
+    assert sensor.tick() == both | {WINDOW: {"2024-01-01"}}, "the second day's reads what another run makes"
+    assert sensor.tick() == {WINDOW: {"2024-01-02"}, REPORT: {None}}
+    assert sensor.tick() == {}
+
+
+def _made(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    recording = Recording(context)
+    recording.finish(context.asset_key, {day: day for day in recording.keys})
+    return dg.MaterializeResult()

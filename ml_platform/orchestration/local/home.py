@@ -38,7 +38,17 @@ _DAGSTER_YAML: dict[str, Any] = {
     },
     "telemetry": {"enabled": False},
     "nux": {"enabled": False},
-    "concurrency": {"pools": {"default_limit": 1, "granularity": "op"}, "runs": {"max_concurrent_runs": 2}},
+    "concurrency": {
+        # A run that will want what another holds is started all the same: a process takes seconds to start.
+        "pools": {"default_limit": 1, "granularity": "op", "op_granularity_run_buffer": 1},
+        "runs": {"max_concurrent_runs": 2},
+    },
+    # Runs that want the same pool are started one a look, so that five seconds between looks would be most of a chain.
+    "run_coordinator": {
+        "module": "dagster.core.run_coordinator",
+        "class": "QueuedRunCoordinator",
+        "config": {"dequeue_interval_seconds": 1},
+    },
     "run_monitoring": {"enabled": True, "free_slots_after_run_end_seconds": 0},
     "run_retries": {"enabled": False},
     "retention": {"sensor": {"purge_after_days": {"skipped": 1, "success": 30}}},

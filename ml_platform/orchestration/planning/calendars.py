@@ -14,13 +14,11 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import dagster as dg
-import sqlalchemy as db
-from dagster._core.storage.event_log.schema import DynamicPartitionsTable
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from ml_platform.cadence import Cadence
-from ml_platform.errors import ConfigurationError, NotFoundError
+from ml_platform.errors import NotFoundError
+from ml_platform.orchestration.planning.storage import Storage
 
 __all__ = ["CALENDAR", "Calendar", "Calendars", "derived", "range_tags", "ranges"]
 
@@ -102,17 +100,20 @@ class Calendars:
         self._instance = instance
         self._keys: dict[str, list[str]] | None = None
         self._sorted: dict[str, list[str]] = {}
+        self._order: dict[str, list[str]] = {}
 
     def order(self, calendar: Calendar) -> list[str]:
-        """Keys in Dagster's own order."""
-        if self._keys is None:
-            self._keys = self._read()
-        return self._keys.get(calendar.name, [])
+        """Keys in Dagster's own order, which a range of partitions follows."""
+        if calendar.name not in self._order:
+            self._order[calendar.name] = list(self._instance.get_dynamic_partitions(calendar.name))
+        return self._order[calendar.name]
 
     def keys(self, calendar: Calendar) -> list[str]:
         """Keys by time: the text of keys of one cadence sorts like their times."""
+        if self._keys is None:
+            self._keys = Storage(self._instance).partitions()
         if calendar.name not in self._sorted:
-            self._sorted[calendar.name] = sorted(self.order(calendar))
+            self._sorted[calendar.name] = sorted(self._keys.get(calendar.name, []))
         return self._sorted[calendar.name]
 
     @lru_cache(maxsize=1000)  # noqa: B019 (it lives as long as one look at an instance)
@@ -134,11 +135,12 @@ class Calendars:
 
     def extend(self, calendar: Calendar, keys: Iterable[str]) -> list[str]:
         """Add the keys that a calendar lacks, and return them, in order."""
-        new = sorted(set(keys) - set(self.order(calendar)))
+        new = sorted(set(keys) - set(self.keys(calendar)))
         if new:
             self._instance.add_dynamic_partitions(calendar.name, new)
             self._keys = None
             self._sorted.pop(calendar.name, None)
+            self._order.pop(calendar.name, None)
             self.digest.cache_clear()
         return new
 
@@ -147,24 +149,7 @@ class Calendars:
         for calendar in calendars:
             if calendar.of is not None:
                 self.follow([calendar.of])
-                self.extend(calendar, calendar.keys_from(self.order(calendar.of)))
-
-    def _read(self) -> dict[str, list[str]]:
-        """Read the keys of all calendars at once: Dagster asks for each by a connection of its own."""
-        storage = self._instance.event_log_storage
-        if not isinstance(storage, SqlEventLogStorage):
-            raise ConfigurationError(
-                f"Dagster keeps its partitions in {type(storage).__name__}, which cannot be asked by SQL; use the "
-                "SQLite or PostgreSQL storage"
-            )
-        table = DynamicPartitionsTable.c
-        query = db.select(table.partitions_def_name, table.partition).order_by(table.id)
-        found: dict[str, list[str]] = {}
-        with storage.index_connection() as connection:
-            rows: Sequence[Any] = connection.execute(query).fetchall()
-        for name, key in rows:
-            found.setdefault(name, []).append(key)
-        return found
+                self.extend(calendar, calendar.keys_from(self.keys(calendar.of)))
 
 
 def ranges(keys: Iterable[str], order: Sequence[str]) -> list[list[str]]:

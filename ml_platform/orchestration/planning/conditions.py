@@ -1,6 +1,8 @@
 """When an asset is materialised by itself: the rule of staleness as a Dagster automation condition."""
 
+import functools
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import dagster as dg
@@ -8,9 +10,10 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.definitions.declarative_automation.serialized_objects import AutomationConditionCursor
 
 from ml_platform.orchestration.planning.calendars import Calendars
-from ml_platform.orchestration.planning.ledger import Ledger
+from ml_platform.orchestration.planning.ledger import Ledger, Partition
 from ml_platform.orchestration.planning.nodes import nodes_of
 from ml_platform.orchestration.planning.staleness import Staleness
+from ml_platform.orchestration.planning.storage import Place
 
 __all__ = ["WhenStale", "when_missing", "when_stale"]
 
@@ -20,10 +23,12 @@ class WhenStale(dg.AutomationCondition[dg.AssetKey]):
 
     That one is asked only of an asset of which something is stale: Dagster's own conditions cost more the more
     partitions there are, and of almost every asset almost every tick nothing is stale. It runs in the code location
-    (`use_user_code_server`), as it reads versions from the event log. All assets of one tick see one state.
+    (`use_user_code_server`), as it reads versions from the event log. All assets of one tick see one state, and what is
+    stale must be so still once it was seen that no run is at work on it: else what a run made that ended in between
+    would be made twice.
     """
 
-    _seen: tuple[object, Staleness] | None = None
+    _seen: tuple[object, Staleness, Place] | None = None
 
     def __init__(self, condition: dg.AutomationCondition[dg.AssetKey], said: str) -> None:
         self._condition = condition
@@ -48,14 +53,17 @@ class WhenStale(dg.AutomationCondition[dg.AssetKey]):
         self, context: dg.AutomationContext[dg.AssetKey]
     ) -> dg.AutomationResult[dg.AssetKey]:
         """Dagster's entry point."""
-        state = self._state(context)
+        state, place = self._state(context)
         if context.key not in state.stale:
             return _Skipped(context, true_subset=context.get_empty_subset())
         rest = await context.for_child_condition(
             child_condition=self._condition, child_indices=[0], candidate_subset=context.candidate_subset
         ).evaluate_async()
-        found = state.ready_together.get(context.key, frozenset())
         view = context.asset_graph_view
+        found = state.ready_together.get(context.key, frozenset()) | _behind(context, state)
+        # What was at work when the tick began may be done by now, and so is not in progress any more.
+        if found and Ledger.of(view.instance).place != place:
+            found &= self._read(context)[0].stale.get(context.key, frozenset())
         partitions = context.asset_graph.get(context.key).partitions_def
         if not found:
             ready = context.get_empty_subset()
@@ -70,14 +78,43 @@ class WhenStale(dg.AutomationCondition[dg.AssetKey]):
         )
 
     @classmethod
-    def _state(cls, context: dg.AutomationContext[dg.AssetKey]) -> Staleness:
+    def _state(cls, context: dg.AutomationContext[dg.AssetKey]) -> tuple[Staleness, Place]:
         view = context.asset_graph_view
         if cls._seen is None or cls._seen[0] is not view:
-            graph = context.asset_graph
-            definitions = list(graph.assets_defs) if isinstance(graph, AssetGraph) else []
-            instance = view.instance
-            cls._seen = (view, Staleness(nodes_of(definitions), Ledger.of(instance), Calendars(instance)))
-        return cls._seen[1]
+            cls._seen = (view, *cls._read(context))
+        return cls._seen[1:]
+
+    @staticmethod
+    def _read(context: dg.AutomationContext[dg.AssetKey]) -> tuple[Staleness, Place]:
+        """What is stale now, and the place in the log up to which that is known."""
+        graph, instance = context.asset_graph, context.asset_graph_view.instance
+        nodes = nodes_of(list(graph.assets_defs) if isinstance(graph, AssetGraph) else [])
+        ledger = Ledger.of(instance)
+        return Staleness(nodes, ledger, Calendars(instance)), ledger.place
+
+
+def _behind(context: dg.AutomationContext[dg.AssetKey], state: Staleness) -> frozenset[Partition]:
+    """The partitions that wait only for the same partition of what this tick asks for: one run makes both in order."""
+    key = context.key
+    node = state.nodes[key]
+    if node.calendar is None or node.together != {key}:
+        return frozenset()
+
+    @functools.cache
+    def asked(dep: dg.AssetKey) -> AbstractSet[Partition]:
+        upstream, subset = state.nodes.get(dep), context.request_subsets_by_key.get(dep)
+        if upstream is None or upstream.calendar != node.calendar or subset is None:
+            return frozenset()
+        return subset.expensively_compute_partition_keys()
+
+    def comes_first(dep: dg.AssetKey, partition: Partition) -> bool:
+        return partition in asked(dep) and set(state.stale_read(key, dep, partition)) <= {partition}
+
+    return frozenset(
+        partition
+        for partition in state.stale[key]
+        if (waits := state.waits_for(key, partition)) and all(comes_first(dep, partition) for dep in waits)
+    )
 
 
 class _Skipped(dg.AutomationResult[dg.AssetKey]):

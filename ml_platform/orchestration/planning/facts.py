@@ -4,8 +4,9 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from dagster._core.definitions.metadata.metadata_value import ObjectMetadataValue
 
@@ -15,8 +16,8 @@ __all__ = [
     "VERSION",
     "Built",
     "Facts",
+    "Outline",
     "Partition",
-    "pack",
     "read_fact",
     "unpack",
     "unshown",
@@ -57,28 +58,32 @@ class Facts:
     Attributes:
         count: how many there are.
         newest: when the last one was made, in Unix seconds; 0: never.
+        digest: all of them as one text, whatever order they came in.
     """
 
-    def __init__(self, built: Mapping[Partition, Built] | None = None, *, packed: str = "") -> None:
-        self._built: Mapping[Partition, Built] | None = built if built is not None else None if packed else {}
-        self._packed = packed
-        if self._built is not None:
-            self.count = len(self._built)
-            self.newest = max((one.timestamp for one in self._built.values()), default=0.0)
-            self._sum = sum(_hash(p, one) for p, one in self._built.items()) % _MODULUS
+    def __init__(self, built: Mapping[Partition, Built]) -> None:
+        self.count = len(built)
+        self.newest = max((one.timestamp for one in built.values()), default=0.0)
+        self.digest = f"{self.count}:{sum(_hash(p, one) for p, one in built.items()) % _MODULUS:032x}"
+        self._read: Callable[[], Mapping[Partition, Built]] = lambda: built
+
+    @classmethod
+    def outlined(cls, outline: "Outline", read: Callable[[], Mapping[Partition, Built]]) -> "Facts":
+        """Facts of which the outline is known, and each of them is read when they are first asked for."""
+        facts = cls({})
+        facts.count, facts.newest, facts.digest = outline
+        facts._read = read
+        return facts
 
     @property
+    def outline(self) -> "Outline":
+        """Count, newest and digest: known without the facts of each partition."""
+        return self.count, self.newest, self.digest
+
+    @cached_property
     def built(self) -> Mapping[Partition, Built]:
-        """The facts by partition; unpacked when they are first asked for."""
-        if self._built is None:
-            rows = json.loads(zlib.decompress(base64.b85decode(self._packed)))
-            self._built = {row[0]: Built(*row[1:]) for row in rows}
-        return self._built
-
-    @property
-    def digest(self) -> str:
-        """All of them as one text, whatever order they came in."""
-        return f"{self.count}:{self._sum:032x}"
+        """The facts by partition."""
+        return self._read()
 
     def joined(self, made: Mapping[Partition, Built]) -> "Facts":
         """These with newer ones; of two of a partition the later event counts."""
@@ -90,20 +95,22 @@ class Facts:
         """Those made after a moment."""
         return Facts({p: one for p, one in self.built.items() if one.timestamp > timestamp})
 
-    def pack(self) -> dict[str, object]:
-        """Itself as plain data, with the rows as one compressed text."""
-        if not self._packed:
-            rows = [(p, b.version, b.inputs, b.until, b.timestamp, b.number) for p, b in self.built.items()]
-            self._packed = base64.b85encode(zlib.compress(json.dumps(rows).encode(), 1)).decode()
-        return {"count": self.count, "newest": self.newest, "sum": f"{self._sum:x}", "rows": self._packed}
+    def pack(self) -> str:
+        """All of them as one text, which begins with their digest."""
+        rows = [(p, b.version, b.inputs, b.until, b.timestamp, b.number) for p, b in self.built.items()]
+        return f"{self.digest} {base64.b85encode(zlib.compress(json.dumps(rows).encode(), 1)).decode()}"
 
-    @classmethod
-    def unpack(cls, content: Mapping[str, object]) -> "Facts":
-        """The inverse of :meth:`pack`; the rows stay packed until they are asked for."""
-        facts = cls(packed=str(content["rows"]))
-        facts.count, facts.newest = int(str(content["count"])), float(str(content["newest"]))
-        facts._sum = int(str(content["sum"]), 16)
-        return facts
+
+Outline = tuple[int, float, str]
+"""Count, newest and digest of some facts."""
+
+
+def unpack(text: str, digest: str) -> dict[Partition, Built] | None:
+    """The inverse of :meth:`Facts.pack`; None when the text is of other facts than those of the digest."""
+    of, _, packed = text.partition(" ")
+    if of != digest:
+        return None
+    return {row[0]: Built(*row[1:]) for row in json.loads(zlib.decompress(base64.b85decode(packed)))}
 
 
 def read_fact(number: int, event: str) -> Built:
@@ -123,25 +130,6 @@ def unshown(text: str) -> ObjectMetadataValue:
 def _text(stored: Mapping[str, object]) -> str:
     """A text of stored metadata, shown on pages or not."""
     return str(stored.get("text") or stored.get("inst") or "")
-
-
-Place = tuple[int, int]
-"""The last event that was read, and how many there were."""
-
-
-def pack(
-    place: Place, wiped: Mapping[str, float], clean: Mapping[str, str], facts: Mapping[str, Facts]
-) -> str:
-    """A ledger as one text."""
-    assets = {asset: one.pack() for asset, one in facts.items()}
-    return json.dumps({"place": place, "wiped": wiped, "clean": clean, "assets": assets})
-
-
-def unpack(text: str) -> tuple[Place, dict[str, float], dict[str, str], dict[str, Facts]]:
-    """The inverse of :func:`pack`."""
-    content = json.loads(text)
-    facts = {asset: Facts.unpack(one) for asset, one in content["assets"].items()}
-    return tuple(content["place"]), content["wiped"], content["clean"], facts
 
 
 def _hash(partition: Partition, built: Built) -> int:

@@ -3,24 +3,21 @@
 Dagster's event log is the only book. Each materialisation carries facts of ours in its metadata: ``version``, a hash of
 the content that was written, ``inputs``, a hash of everything that it was made from, and ``read_until``. Dagster has
 no look-up of such facts by partition (it indexes one tag an output, and an output may be a thousand partitions), so
-what the log says up to an event is kept beside it, in Dagster's own key-value store, as one value: whoever reads
-takes that and the events since. It is never more than a summary: lost, it is made anew from the log.
+what the log says up to an event is kept beside it, in Dagster's own key-value store: an outline of all assets, and
+the facts of each one. Whoever reads takes the outline and the events since, and the facts of what has changed. It is
+never more than a summary: lost, or of another log, it is made anew.
 """
 
+import json
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC
+from collections.abc import Mapping
+from dataclasses import astuple
+from functools import partial
 from typing import Any, ClassVar
 
 import dagster as dg
-import sqlalchemy as db
-from dagster import DagsterEventType
-from dagster._core.storage.event_log.schema import AssetKeyTable, SqlEventLogStorageTable
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
-from ml_platform.errors import ConfigurationError
 from ml_platform.orchestration.planning.facts import (
     INPUTS,
     READ_UNTIL,
@@ -28,20 +25,18 @@ from ml_platform.orchestration.planning.facts import (
     Built,
     Facts,
     Partition,
-    pack,
-    read_fact,
     unpack,
 )
+from ml_platform.orchestration.planning.storage import Place, Runs, Storage
 
 __all__ = ["INPUTS", "READ_UNTIL", "VERSION", "Built", "Ledger", "Partition"]
 
-_SUMMARY = "ml_platform/ledger/2"
+_SUMMARY = "ml_platform/ledger/3"
 _SUMMARISE_AFTER = 500
 """Events since the summary was written, after which it is written anew: reading them costs about 0.1 s."""
 
-
-_LOG = SqlEventLogStorageTable.c
-_IS_MATERIALISATION = _LOG.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION.value
+_FEW = 5
+"""Partitions up to which the facts of an asset are kept in the outline itself."""
 
 
 class Ledger:
@@ -51,13 +46,14 @@ class Ledger:
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self._instance = instance
+        self._storage = Storage(instance)
         self._facts: dict[str, Facts] = {}
-        self._cursor = 0
-        self._count = 0
-        self._unsummarised = 0
-        self._changed = False
+        self._place, self._runs = Place(), Runs()
         self._wiped: dict[str, float] = {}
         self._clean: dict[str, str] = {}
+        self._summarised: dict[str, str] = {}
+        self._unsummarised = 0
+        self._changed = False
         self._metadata: dict[dg.AssetKey, tuple[str, Mapping[str, Any]]] = {}
         self._lock = threading.RLock()
 
@@ -66,11 +62,8 @@ class Ledger:
         """The ledger of an instance's storage, refreshed; one in a process, however many instances are opened on it."""
         ledger = cls(instance)
         if instance.is_persistent:
-            storage = instance.run_storage
-            if not isinstance(storage, SqlRunStorage):
-                raise _not_sql("runs", storage)
-            ledger = cls._open.setdefault(storage.get_run_storage_id(), ledger)
-            ledger._instance = instance  # noqa: SLF001 (its own class)
+            ledger = cls._open.setdefault(ledger._storage.name, ledger)
+            ledger.reopen(instance)
         ledger.refresh()
         return ledger
 
@@ -79,26 +72,42 @@ class Ledger:
         """Start anew, as another process would: what was read is read again from the storage."""
         cls._open.clear()
 
+    @property
+    def place(self) -> Place:
+        """The place up to which the log was read."""
+        return self._place
+
+    def reopen(self, instance: dg.DagsterInstance) -> None:
+        """Read from here on by another instance of the same storage: the one before may be closed."""
+        self._instance, self._storage = instance, Storage(instance)
+
     def refresh(self) -> None:
         """Read what was materialised, or wiped, since the last call."""
         with self._lock:
-            if not self._cursor:
+            if not self._place.event:
                 self._recall()
-            if self._cursor and self._counted() != self._count:
-                self._facts, self._cursor, self._count, self._clean = {}, 0, 0, {}
-            for asset, at in self._wipes():
+            remaining, runs = self._storage.runs_since(self._runs)
+            place, end, made = self._storage.made_since(self._place)
+            existing: set[str] | None = None
+            if (remaining, place) != (self._runs, self._place):
+                self._facts, self._clean, self._summarised = {}, {}, {}
+                _, end, made = self._storage.made_since(Place())
+                # A run goes before its events do: those count no more.
+                runs, existing = self._storage.run_ids()
+            for asset, at in self._storage.wipes():
                 if self._wiped.get(asset, 0.0) < at:
                     self._wiped[asset] = at
                     self._facts[asset] = self._of(asset).after(at)
             new: dict[str, dict[Partition, Built]] = defaultdict(dict)
-            for asset, partition, built in self._events():
-                if built.timestamp > self._wiped.get(asset, 0.0):
-                    new[asset][partition] = built
-                self._cursor, self._count = built.number, self._count + 1
-            for asset, made in new.items():
-                self._facts[asset] = self._of(asset).joined(made)
+            for one in made:
+                there = existing is None or not one.run_id or one.run_id in existing
+                if there and one.facts.timestamp > self._wiped.get(one.asset, 0.0):
+                    new[one.asset][one.partition] = one.facts
+            for asset, facts in new.items():
+                self._facts[asset] = self._of(asset).joined(facts)
+            self._changed = self._changed or end != self._place or existing is not None
+            self._place, self._runs = end, runs
             self._unsummarised += sum(map(len, new.values()))
-            self._changed = self._changed or bool(new)
             if self._unsummarised >= _SUMMARISE_AFTER:
                 self.summarise()
 
@@ -145,63 +154,50 @@ class Ledger:
         self._changed = True
 
     def summarise(self) -> None:
-        """Write what is known, as one value: who writes last may know less, and loses nothing by it."""
+        """Write what is known: who writes last may know less, and loses nothing by it."""
         with self._lock:
             if not self._changed:
                 return
-            text = pack((self._cursor, self._count), self._wiped, self._clean, self._facts)
-            self._instance.daemon_cursor_storage.set_cursor_values({_SUMMARY: text})
+            store = self._instance.daemon_cursor_storage
+            for asset, facts in self._facts.items():
+                if facts.count > _FEW and self._summarised.get(asset) != facts.digest:
+                    store.set_cursor_values({f"{_SUMMARY}/{asset}": facts.pack()})
+                    self._summarised[asset] = facts.digest
+            outline = {
+                "place": astuple(self._place),
+                "runs": astuple(self._runs),
+                "wiped": self._wiped,
+                "clean": self._clean,
+                "assets": {
+                    asset: (facts.outline, facts.pack() if facts.count <= _FEW else "")
+                    for asset, facts in self._facts.items()
+                },
+            }
+            store.set_cursor_values({_SUMMARY: json.dumps(outline)})
             self._unsummarised, self._changed = 0, False
 
     def _of(self, asset: str) -> Facts:
-        return self._facts.get(asset) or Facts()
+        return self._facts.get(asset) or Facts({})
 
     def _recall(self) -> None:
-        """Take the summary, if there is one."""
+        """Take the outline, if there is one."""
         text = self._instance.daemon_cursor_storage.get_cursor_values({_SUMMARY}).get(_SUMMARY)
-        if text is not None:
-            (self._cursor, self._count), self._wiped, self._clean, self._facts = unpack(text)
+        if text is None:
+            return
+        content = json.loads(text)
+        self._place, self._runs = Place(*content["place"]), Runs(*content["runs"])
+        self._wiped, self._clean = content["wiped"], content["clean"]
+        for asset, ((count, newest, digest), packed) in content["assets"].items():
+            read = partial(self._facts_of, asset, digest, packed)
+            self._facts[asset] = Facts.outlined((count, newest, digest), read)
+            self._summarised[asset] = digest
 
-    def _events(self) -> Iterator[tuple[str, Partition, Built]]:
-        """Materialisations after the cursor, oldest first."""
-        query = (
-            db.select(_LOG.id, _LOG.asset_key, _LOG.partition, _LOG.event)
-            .where(_IS_MATERIALISATION, _LOG.id > self._cursor)
-            .order_by(_LOG.id)
-        )
-        with self._storage.index_connection() as connection:
-            rows: Sequence[Any] = connection.execute(query).fetchall()
-        for number, asset, partition, event in rows:
-            yield asset, partition, read_fact(number, event)
-
-    def _counted(self) -> int:
-        """Materialisations up to the cursor, as the log has them now.
-
-        Another number than was read tells that a run was deleted, or that a transaction was committed after one that
-        began later, as a server may: what is known is then read anew.
-        """
-        query = db.select(db.func.count()).where(_IS_MATERIALISATION, _LOG.id <= self._cursor)
-        with self._storage.index_connection() as connection:
-            return int(connection.execute(query).scalar() or 0)
-
-    def _wipes(self) -> Iterator[tuple[str, float]]:
-        table = AssetKeyTable.c
-        query = db.select(table.asset_key, table.wipe_timestamp).where(table.wipe_timestamp.is_not(None))
-        with self._storage.index_connection() as connection:
-            rows: Sequence[Any] = connection.execute(query).fetchall()
-        for asset, at in rows:
-            yield asset, at.timestamp() if at.tzinfo else at.replace(tzinfo=UTC).timestamp()
-
-    @property
-    def _storage(self) -> SqlEventLogStorage:
-        storage = self._instance.event_log_storage
-        if not isinstance(storage, SqlEventLogStorage):
-            raise _not_sql("events", storage)
-        return storage
-
-
-def _not_sql(what: str, storage: object) -> ConfigurationError:
-    return ConfigurationError(
-        f"Dagster keeps its {what} in {type(storage).__name__}, which cannot be asked by SQL; use the SQLite or "
-        "PostgreSQL storage"
-    )
+    def _facts_of(self, asset: str, digest: str, packed: str) -> Mapping[Partition, Built]:
+        """The facts of one asset up to the place of the outline, from the log where others were written since."""
+        key = f"{_SUMMARY}/{asset}"
+        text = packed or self._instance.daemon_cursor_storage.get_cursor_values({key}).get(key, "")
+        found = unpack(text, digest)
+        if found is None:
+            wiped, made = self._wiped.get(asset, 0.0), self._storage.made_of(asset, self._place.event)
+            found = {one.partition: one.facts for one in made if one.facts.timestamp > wiped}
+        return found

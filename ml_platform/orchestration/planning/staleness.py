@@ -35,14 +35,17 @@ def digest(*parts: object) -> str:
 class Staleness:
     """The stale assets, seen at one moment.
 
-    Args:
+    Attributes:
         nodes: the assets, by key.
+
+    Args:
+        nodes: likewise.
         ledger: what has been built.
         calendars: which partitions there are.
     """
 
     def __init__(self, nodes: Graph, ledger: Ledger, calendars: Calendars) -> None:
-        self._nodes = nodes
+        self.nodes = nodes
         self._ledger = ledger
         self._calendars = calendars
         self._noted: dict[dg.AssetKey, dict[Partition, Built]] = {}
@@ -73,14 +76,14 @@ class Staleness:
         if partition is None or node.calendar is None:
             return None
         start, end = node.calendar.span(partition)
-        upstream = self._nodes.get(dep)
+        upstream = self.nodes.get(dep)
         if node.calendar.instant and upstream is not None and upstream.calendar and upstream.calendar.instant:
             end += _MOMENT  # a population as of that very instant is known then
         return (None if rule == "before" else start - timedelta(seconds=float(rule))), end
 
     def inputs(self, key: dg.AssetKey, partition: Partition, until: str = "") -> str:
         """Digest of all that a materialisation of (asset, partition) would be made from now."""
-        node = self._nodes[key]
+        node = self.nodes[key]
         read = [
             (dep.to_user_string(), self._read(node, dep, rule, partition, until))
             for dep, rule in node.inputs.items()
@@ -91,7 +94,7 @@ class Staleness:
 
     def upstream_versions(self, key: dg.AssetKey) -> dict[str, str]:
         """Upstream asset key to a digest over the versions of all that an unpartitioned asset reads of it."""
-        node = self._nodes[key]
+        node = self.nodes[key]
         return {
             dep.to_user_string(): self._read(node, dep, rule, None, "")
             for dep, rule in node.inputs.items()
@@ -119,8 +122,8 @@ class Staleness:
         Within assets that are built together, a partition is also stale when something that it reads there is.
         """
         result: dict[dg.AssetKey, frozenset[Partition]] = {}
-        for key in in_order(self._nodes):
-            node = self._nodes[key]
+        for key in in_order(self.nodes):
+            node = self.nodes[key]
             circumstances = self._circumstances(node, result)
             if circumstances and self._ledger.was_clean(key, circumstances):
                 continue
@@ -166,7 +169,7 @@ class Staleness:
         def held(key: dg.AssetKey, partition: Partition) -> bool:
             return any(
                 partition in self.stale.get(other, ()) and partition not in self.ready.get(other, ())
-                for other in self._nodes[key].together
+                for other in self.nodes[key].together
             )
 
         found = {
@@ -182,27 +185,37 @@ class Staleness:
         while the gate keeps that one back. So must what a view is made from, and a view itself, with its newest code:
         it holds no data, and who reads it waits for what it is made from.
         """
-        node = self._nodes[key]
+        node = self.nodes[key]
         before: set[dg.AssetKey] = set()
         for dep in {*node.deps, *node.inputs}:
-            upstream = self._nodes.get(dep)
+            upstream = self.nodes.get(dep)
             if upstream is None:
                 continue
             if upstream.view and dep not in node.together and not self._is_current(upstream):
                 before.add(dep)
-            rule = "order" if node.view or upstream.view else node.inputs.get(dep, "order")
-            stale = self._stale_read(node, upstream, rule, partition)
+            stale = self.stale_read(key, dep, partition)
             if dep in node.together:
                 before |= {one for p in stale for one in self.waits_for(dep, p)}
             elif stale or not (self._ledger.count(dep) or self._is_empty(upstream)):
                 before.add(dep)
         return frozenset(before)
 
+    def stale_read(self, key: dg.AssetKey, dep: dg.AssetKey, partition: Partition) -> list[Partition]:
+        """The stale partitions of an upstream that a partition of an asset reads."""
+        node, upstream = self.nodes[key], self.nodes[dep]
+        rule = "order" if node.view or upstream.view else node.inputs.get(dep, "order")
+        if rule == "order" or dep not in self.stale:
+            return []
+        if upstream.calendar is None:
+            return [None]
+        window = self.window(node, dep, rule, partition)
+        return list(self._spans[dep].within(window)) if window is not None else []
+
     def reads_any(
         self, key: dg.AssetKey, partition: Partition, dep: dg.AssetKey, of_dep: Spans | None, until: str
     ) -> bool:
         """Tell whether a partition reads some of these partitions of an upstream (None: of one without partitions)."""
-        node = self._nodes[key]
+        node = self.nodes[key]
         rule = node.inputs.get(dep, "order")
         if rule == "order":
             return False
@@ -213,7 +226,7 @@ class Staleness:
 
     def why(self, key: dg.AssetKey) -> str:
         """In words, why an asset is stale; empty when it is not."""
-        partitions, calendar = self.stale.get(key), self._nodes[key].calendar
+        partitions, calendar = self.stale.get(key), self.nodes[key].calendar
         if not partitions:
             return ""
         built = self.built(key)
@@ -242,7 +255,7 @@ class Staleness:
         return self._series_of(dep, calendar).digest(window) if window is not None else ""
 
     def _calendar_of(self, key: dg.AssetKey) -> Calendar | None:
-        return self._nodes[key].calendar if key in self._nodes else None
+        return self.nodes[key].calendar if key in self.nodes else None
 
     def _series_of(self, key: dg.AssetKey, calendar: Calendar) -> Series:
         if key not in self._series:
@@ -250,18 +263,9 @@ class Staleness:
             self._series[key] = Series(calendar, {p: b.version for p, b in built.items() if p is not None})
         return self._series[key]
 
-    def _stale_read(self, node: Node, dep: Node, rule: Reads, partition: Partition) -> list[Partition]:
-        """Stale partitions of an upstream that a partition reads."""
-        if rule == "order" or dep.key not in self.stale:
-            return []
-        if dep.calendar is None:
-            return [None]
-        window = self.window(node, dep.key, rule, partition)
-        return list(self._spans[dep.key].within(window)) if window is not None else []
-
     def _is_empty(self, node: Node) -> bool:
         """Tell whether there is nothing to wait for: a source of which nothing ever landed."""
-        return node.calendar is not None and node.outside and not self._calendars.order(node.calendar)
+        return node.calendar is not None and node.outside and not self._calendars.keys(node.calendar)
 
     def _is_stale(
         self, node: Node, partition: Partition, stale: Mapping[dg.AssetKey, frozenset[Partition]]

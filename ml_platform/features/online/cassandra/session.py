@@ -30,7 +30,7 @@ from cassandra.policies import (
     NoSpeculativeExecutionPolicy,
     TokenAwarePolicy,
 )
-from cassandra.protocol import IsBootstrappingErrorMessage, OverloadedErrorMessage
+from cassandra.protocol import IsBootstrappingErrorMessage, OverloadedErrorMessage, ServerError
 from cassandra.query import tuple_factory
 
 from ml_platform.errors import (
@@ -134,14 +134,19 @@ def explained(error: BaseException, settings: CassandraSettings) -> MLPlatformEr
             f"{where}: user {settings.username!r} may not do this: {error}. Reading needs SELECT on keyspace"
             f" {settings.keyspace}; a sync also MODIFY, CREATE, ALTER and DROP"
         )
-    if isinstance(error, InvalidRequest) and not _NOT_THERE.search(str(error)):
-        return DataError(f"{where} refused what it was sent: {error}; change the values in the model")
-    if isinstance(error, InvalidRequest):
+    # A table that is dropped while a server reads it is to that server an error of its own ("Unknown CF", and its id),
+    # for which the driver asks the other hosts, and says of each what it answered.
+    if any(
+        isinstance(cause, InvalidRequest | ServerError) and _NOT_THERE.search(str(cause))
+        for cause in (error, *causes)
+    ):
         return NotFoundError(
             f"{where} does not have the table or columns that were asked for: {error}. If somebody changed"
             " the tables of"
             f" keyspace {settings.keyspace} by hand, run the sync in full (`full`), which fills a new one"
         )
+    if isinstance(error, InvalidRequest):
+        return DataError(f"{where} refused what it was sent: {error}; change the values in the model")
     tls = any(isinstance(cause, ssl.SSLError) for cause in causes) or "SSL" in str(causes)
     remedy = (
         "check ML_PLATFORM_CASSANDRA__TLS_CA and the server's certificate"
