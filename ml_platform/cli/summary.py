@@ -1,6 +1,5 @@
 """The summary that `ml-platform run` gives at its end: what there is now, what was done, and where the time went."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -134,8 +133,7 @@ def _model(use_case: UseCase, model: Model, updater: Updater, report: Report) ->
     if facts:
         what = f"trained {facts['trained']}" if now else "not trained again"
         yield f"{model.name:<12}run {facts['run_id'][:12]}, {model.task} by {model.framework}  ({what})"
-        told = facts[EVALUATION]
-        yield from _metrics(json.loads(told) if isinstance(told, str) else told, model)
+        yield from _metrics(facts[EVALUATION], model)
     key = dg.AssetKey([use_case.name, model.name])
     gate = [check for check in report.checks if check.asset_key == key and check.blocking]
     if gate:

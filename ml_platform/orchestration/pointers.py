@@ -6,7 +6,6 @@ observation where a shadow is. Every event of that asset says up to which change
 after it are those to report: a process that is killed between the change and the report leaves that to the next one.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from ml_platform.models.releases.manifest import AuditEntry, Release
 from ml_platform.models.releases.registry import CHAMPION, Registry
 from ml_platform.models.training.aliases import ALIASES_AGREE, mirror_aliases
 from ml_platform.orchestration.assets.checks import Checks
-from ml_platform.orchestration.planning.facts import unshown
 from ml_platform.orchestration.planning.ledger import INPUTS, VERSION
 from ml_platform.use_case import UseCase
 
@@ -67,7 +65,7 @@ def release_facts(registry: Registry, release: Release) -> dict[str, Any]:
     """Metadata that every event of a champion states of its release."""
     window = release.manifest.test_window
     return {
-        "first_day": unshown(f"{window.start:%Y-%m-%d}"),
+        "first_day": f"{window.start:%Y-%m-%d}",
         "release": release.version,
         "data version": release.manifest.data_version,
         "code version": release.manifest.code_version,
@@ -251,11 +249,13 @@ def _place(entry: AuditEntry) -> tuple[int, str]:
 
 def _stages(known: Mapping[str, tuple[int, str]]) -> dict[str, Any]:
     stages = {stage: {"change": number, "version": version} for stage, (number, version) in known.items()}
-    return {STAGES: unshown(json.dumps(stages))}
+    return {STAGES: dg.MetadataValue.json(stages)}
 
 
 def _known(record: EventLogRecord) -> dict[str, tuple[int, str]]:
     event = record.asset_materialization or record.asset_observation
     told = event.metadata.get(STAGES) if event is not None else None
-    stages = json.loads(str(told.value)) if told is not None else {}
+    stages = told.value if isinstance(told, dg.JsonMetadataValue) else None
+    if not isinstance(stages, Mapping):
+        return {}
     return {stage: (int(one["change"]), str(one["version"])) for stage, one in stages.items()}

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from ml_platform.cli.mlflow_pages import Pages, opening
 from ml_platform.orchestration.assets.figures import figure, figure_text
 from ml_platform.orchestration.assets.pages import for_pages
-from ml_platform.orchestration.planning.facts import read_fact, unshown
 from ml_platform.orchestration.planning.nodes import READS, nodes_of
 
 PAGE = b"<!doctype html><html><head><title>MLflow</title></head><body></body></html>"
@@ -27,17 +26,6 @@ def test_the_planner_reads_what_pages_leave_out() -> None:
     assert spec.metadata["topic"] in ("letters", dg.MetadataValue.text("letters"))
     nodes = nodes_of(shown.resolve_asset_graph().assets_defs)
     assert nodes[dg.AssetKey("after")].reads == {"before": "order"}
-
-
-@given(st.text(max_size=40))
-def test_a_fact_that_is_not_shown_comes_back_as_it_was(text: str) -> None:
-    with dg.DagsterInstance.ephemeral() as instance:
-        instance.report_runless_asset_event(
-            dg.AssetMaterialization("one", metadata={"version": "v1", "inputs": unshown(text)})
-        )
-        (record,) = instance.fetch_materializations(dg.AssetKey("one"), limit=1).records
-    built = read_fact(7, dg.serialize_value(record.event_log_entry))
-    assert (built.version, built.inputs) == ("v1", text)
 
 
 @given(st.floats(min_value=-1e300, max_value=1e300))

@@ -1,6 +1,5 @@
 """The candidate: a tracked, judged and registered model of the dataset's newest snapshot."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from ml_platform.orchestration.assets.figures import figure, figure_text
 from ml_platform.orchestration.assets.naming import Materialized, common
 from ml_platform.orchestration.assets.pictures import pictures
 from ml_platform.orchestration.planning.conditions import when_stale
-from ml_platform.orchestration.planning.facts import unshown
 from ml_platform.orchestration.planning.recording import Recording
 from ml_platform.orchestration.planning.staleness import digest
 from ml_platform.storage.base import ObjectStore
@@ -89,7 +87,7 @@ def model_asset(use_case: UseCase, declared: Model) -> dg.AssetsDefinition:
         recording.finish(
             key,
             digest(files_digest(found.folder), found.key),
-            metadata={RECORD: unshown(found.record.model_dump_json())},
+            metadata={RECORD: found.record.model_dump_json()},
         )
         return dg.MaterializeResult(
             metadata={
@@ -112,14 +110,12 @@ def _facts(found: Candidate) -> dict[str, Any]:
         "run_id": found.run_id,
         "candidate version": found.model_version,
         "judged against": found.judgement.champion or "nothing: there was no champion",
-        EVALUATION: unshown(
-            json.dumps(
-                {
-                    "metrics": dict(found.metrics),
-                    "spread over folds": found.report["spread"],
-                    "baselines": {name: dict(values) for name, values in found.baselines.items()},
-                }
-            )
+        EVALUATION: dg.MetadataValue.json(
+            {
+                "metrics": dict(found.metrics),
+                "spread over folds": found.report["spread"],
+                "baselines": {name: dict(values) for name, values in found.baselines.items()},
+            }
         ),
         **{name: figure(value) for name, value in found.metrics.items()},
     }

@@ -8,20 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from dagster._core.definitions.metadata.metadata_value import ObjectMetadataValue
-
-__all__ = [
-    "INPUTS",
-    "READ_UNTIL",
-    "VERSION",
-    "Built",
-    "Facts",
-    "Outline",
-    "Partition",
-    "read_fact",
-    "unpack",
-    "unshown",
-]
+__all__ = ["INPUTS", "READ_UNTIL", "VERSION", "Built", "Facts", "Outline", "Partition", "read_fact", "unpack"]
 
 VERSION = "version"
 INPUTS = "inputs"
@@ -118,18 +105,10 @@ def read_fact(number: int, event: str) -> Built:
     entry = json.loads(event)
     made = entry["dagster_event"]["event_specific_data"]["materialization"]
     said = {item["label"]: item["entry_data"] for item in made["metadata_entries"]}
-    version, inputs, until = (_text(said.get(name, {})) for name in (VERSION, INPUTS, READ_UNTIL))
+    version, inputs, until = (
+        str(said.get(name, {}).get("text", "")) for name in (VERSION, INPUTS, READ_UNTIL)
+    )
     return Built(version[:32], inputs, until, float(entry["timestamp"]), number)
-
-
-def unshown(text: str) -> ObjectMetadataValue:
-    """A text of metadata that is for this library to read: Dagster stores it, and its pages leave it out."""
-    return ObjectMetadataValue(text)
-
-
-def _text(stored: Mapping[str, object]) -> str:
-    """A text of stored metadata, shown on pages or not."""
-    return str(stored.get("text") or stored.get("inst") or "")
 
 
 def _hash(partition: Partition, built: Built) -> int:

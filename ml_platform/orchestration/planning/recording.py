@@ -10,7 +10,6 @@ import dagster as dg
 
 from ml_platform.errors import ConfigurationError
 from ml_platform.orchestration.planning.calendars import Calendar, Calendars
-from ml_platform.orchestration.planning.facts import unshown
 from ml_platform.orchestration.planning.ledger import INPUTS, READ_UNTIL, VERSION, Ledger, Partition
 from ml_platform.orchestration.planning.nodes import Graph, nodes_of
 from ml_platform.orchestration.planning.staleness import Staleness, digest
@@ -118,7 +117,7 @@ class Recording:
         for partition, version in made.items():
             facts: dict[str, Any] = {
                 VERSION: version,
-                INPUTS: unshown(self._state.inputs(key, partition, until)),
+                INPUTS: self._state.inputs(key, partition, until),
             }
             if until:
                 facts[READ_UNTIL] = until
