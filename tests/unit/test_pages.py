@@ -3,29 +3,14 @@
 import asyncio
 from typing import Any
 
-import dagster as dg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_platform.cli.mlflow_pages import Pages, opening
 from ml_platform.orchestration.assets.figures import figure, figure_text
-from ml_platform.orchestration.assets.pages import for_pages
-from ml_platform.orchestration.planning.nodes import READS, nodes_of
 
 PAGE = b"<!doctype html><html><head><title>MLflow</title></head><body></body></html>"
-
-
-def test_the_planner_reads_what_pages_leave_out() -> None:
-    @dg.asset(deps=["before"], metadata={READS: {"before": "order"}, "topic": "letters"})
-    def after() -> None: ...
-
-    shown = for_pages(dg.Definitions(assets=[after]), [], "http://127.0.0.1:5000")
-    (spec,) = [spec for spec in shown.resolve_all_asset_specs() if spec.key == dg.AssetKey("after")]
-    assert type(spec.metadata[READS]).__name__ == "ObjectMetadataValue"  # which no page renders
-    assert spec.metadata["topic"] in ("letters", dg.MetadataValue.text("letters"))
-    nodes = nodes_of(shown.resolve_asset_graph().assets_defs)
-    assert nodes[dg.AssetKey("after")].reads == {"before": "order"}
 
 
 @given(st.floats(min_value=-1e300, max_value=1e300))

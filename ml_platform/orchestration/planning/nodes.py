@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.metadata.metadata_value import ObjectMetadataValue
 
 from ml_platform.orchestration.planning.calendars import CALENDAR, Calendar
 
@@ -134,8 +133,6 @@ def in_order(nodes: Graph) -> list[dg.AssetKey]:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (Dagster wraps metadata values)
-    if isinstance(value, ObjectMetadataValue):  # see orchestration.assets.pages
-        value = value.instance
     return value.value if isinstance(value, dg.MetadataValue) else value
 
 
