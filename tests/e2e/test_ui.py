@@ -78,6 +78,7 @@ def test_a_model_links_to_where_its_runs_are_in_mlflow_now(ui: UI, browser: Brow
     browser.open(link.get_attribute("href") or "")
     browser.click("//a[contains(@href, '/models/card_fraud.model/versions/')]")
     browser.click("//a[contains(@href, '/runs/')][contains(@href, 'experiments')]")
+    browser.click("//*[@role='tab'][normalize-space()='Overview']")
     browser.shows("average_precision", "learning_rate")
 
 
