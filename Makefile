@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
+PORT ?= 3000
+MLFLOW_PORT ?= 5000
 
 .DEFAULT_GOAL := help
 .PHONY: help demo ui run test test-unit check format bench clean
@@ -30,8 +32,8 @@ demo: $(CORE) ## simulate a bank and bring the whole graph up to date
 run: $(CORE) ## bring everything that is stale up to date
 	@$(BIN)/ml-platform run
 
-ui: $(CORE) ## open Dagster with its daemon on 127.0.0.1:3000
-	@$(BIN)/ml-platform ui
+ui: $(CORE) ## open Dagster with its daemon, and MLflow; PORT=… and MLFLOW_PORT=… if 3000 and 5000 are taken
+	@$(BIN)/ml-platform ui --port $(PORT) --mlflow-port $(MLFLOW_PORT)
 
 test: $(DEV) ## every tier that this machine can run; says what it skipped and why
 	@$(BIN)/python -m pytest -n auto --cov --cov-report= tests/unit

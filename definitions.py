@@ -27,6 +27,7 @@ def platform() -> "Platform":
     def load() -> dg.Definitions:
         from ml_platform.orchestration.assets.freshness import freshness_checks
         from ml_platform.orchestration.assets.online import online_definitions
+        from ml_platform.orchestration.assets.pages import for_pages
         from ml_platform.orchestration.assets.raw import raw_asset
         from ml_platform.orchestration.assets.relations import require_relations
         from ml_platform.orchestration.assets.view_usage import say_who_uses
@@ -44,6 +45,7 @@ def platform() -> "Platform":
             ),
         )
         graph = say_who_uses(graph, composed.use_cases)
+        graph = for_pages(graph, composed.use_cases, settings.mlflow_ui_url)
         specs = graph.resolve_all_asset_specs()
         require_relations(specs, composed.use_cases)
         checks = freshness_checks(specs)

@@ -12,6 +12,7 @@ from bank_simulator.bank import Bank
 from bank_simulator.calendar import days_of_existing_bank, days_of_new_bank
 from bank_simulator.landing import WrittenDays, recall, simulated_days, write_days
 from bank_simulator.sources import SOURCES, sources_of
+from ml_platform.cli.options import within_time
 from ml_platform.settings import Settings
 
 __all__ = ["simulate"]
@@ -29,11 +30,21 @@ def simulate(
     ] = None,
     start: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="First day (UTC).", show_default="the day after the last"),
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            callback=within_time,
+            help="First day (UTC).",
+            show_default="the day after the last",
+        ),
     ] = None,
     end: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC), inclusive.", show_default="yesterday"),
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            callback=within_time,
+            help="Last day (UTC), inclusive.",
+            show_default="yesterday",
+        ),
     ] = None,
     customers: Annotated[
         int | None,
@@ -49,6 +60,7 @@ def simulate(
         datetime | None,
         typer.Option(
             formats=["%Y-%m-%d"],
+            callback=within_time,
             help="First day (UTC) on which customers write of new things, in new words.",
             show_default="never",
         ),

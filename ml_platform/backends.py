@@ -121,7 +121,6 @@ PORTS: Mapping[str, Callable[[Settings], AbstractContextManager[Any]]] = Mapping
         "alerts": _alerts,
         "landing": _landing,
         "scratch": lambda settings: nullcontext(settings.scratch_path),
-        "mlflow_ui": lambda settings: nullcontext(settings.mlflow_ui_url),
     }
 )
 """Port to what opens its backend; leaving the context closes it. A new port is a line here and a property below."""
@@ -202,11 +201,6 @@ class Backends:
     def scratch(self) -> Path:
         """Folder for files that only live while something is made."""
         return self.settings.scratch_path
-
-    @property
-    def mlflow_ui(self) -> str:
-        """Address of MLflow's pages."""
-        return self.settings.mlflow_ui_url
 
     def close(self) -> None:
         """Close what was opened, the last first; nothing can be opened afterwards."""

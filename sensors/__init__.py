@@ -6,6 +6,7 @@ from ml_platform.orchestration.platform import Platform
 from sensors.automation import automation_sensor
 from sensors.failures import check_failure_sensor, run_failure_sensor
 from sensors.landing import landing_sensor
+from sensors.releases import releases_sensor
 
 __all__ = ["sensors_for"]
 
@@ -17,4 +18,5 @@ def sensors_for(platform: Platform) -> list[dg.SensorDefinition]:
         automation_sensor(),
         run_failure_sensor(platform),
         check_failure_sensor(platform),
+        releases_sensor(platform),
     ]

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ml_platform.cli.console import console_for
 from ml_platform.cli.project import load_platform
 from ml_platform.errors import NotFoundError
 from ml_platform.events.base import EventLog, LoggedEvent
@@ -19,14 +20,14 @@ events = typer.Typer(no_args_is_help=True, help="Published events.")
 @events.command("tail")
 def tail(
     topic: Annotated[str | None, typer.Argument(help="Topic; left out, topics are listed.")] = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many events.")] = 10,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=100_000, help="How many events.")] = 10,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with those to come.")] = False,
 ) -> None:
     """Print the last events of a topic, one JSON object a line.
 
     Example: ml-platform events tail card_fraud.predictions -n 3
     """
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = console_for(soft_wrap=True, highlight=False, markup=False)
     with load_platform().backends() as backends:
         _tail(backends.events, console, topic, lines, follow=follow)
 

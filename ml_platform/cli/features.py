@@ -8,9 +8,10 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from ml_platform.cli.console import console_for, table_of
+from ml_platform.cli.options import within_time
 from ml_platform.cli.progress import RunProgress
 from ml_platform.cli.project import load_platform
 from ml_platform.cli.summary import print_failures
@@ -40,7 +41,10 @@ def get(
     keys: Annotated[list[str], typer.Argument(help=f"Entities; {PARTS}")],
     as_of: Annotated[
         datetime | None,
-        typer.Option(help="Moment (UTC) against which values expire; left out, the newest event's."),
+        typer.Option(
+            callback=within_time,
+            help="Moment (UTC) against which values expire; left out, the newest event's.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -59,8 +63,7 @@ def _get(
 ) -> None:
     record = store.record(declared.name)
     wanted = [_key(declared, record, key) for key in keys]
-    now = as_of.astimezone(UTC) if as_of and as_of.tzinfo else as_of.replace(tzinfo=UTC) if as_of else None
-    now = now or _newest(record)
+    now = as_of or _newest(record)
     found = []
     for key, row in zip(wanted, store.read(declared, wanted, now=now), strict=True):
         age = row.age(now)
@@ -76,7 +79,7 @@ def _get(
     if as_json:
         _print_json(found)
         return
-    table = Table("", *[""] * len(found), box=None, show_header=False)
+    table = table_of("", *[""] * len(found), show_header=False)
     for name in found[0]:
         table.add_row(name, *(_shown(row[name]) for row in found))
     _print(table, f"as of {now.isoformat()}")
@@ -96,7 +99,7 @@ def describe(view: View, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(told)
         return
-    table = Table(box=None, show_header=False)
+    table = table_of("", "", show_header=False)
     for name, value in told.items():
         lines = [f"{key}: {_shown(of)}" for key, of in value.items()] if isinstance(value, dict) else [value]
         table.add_row(name, "\n".join(map(_shown, lines)) or "-")
@@ -127,7 +130,7 @@ def diff(
     if as_json:
         _print_json([dict(zip(("name", "offline", "online", "equal"), row, strict=True)) for row in rows])
     else:
-        table = Table("", "offline", "online", "", box=None)
+        table = table_of("", "offline", "online", "")
         for name, offline, online, equal in rows:
             table.add_row(name, _shown(offline), _shown(online), "" if equal else "differs")
         _print(table)
@@ -144,14 +147,16 @@ def sync(
     full: Annotated[
         bool, typer.Option("--full", help="Fill a new table with everything, and switch to it.")
     ] = False,
-    rows_per_second: Annotated[float | None, typer.Option(min=1, help="Most rows to write a second.")] = None,
+    rows_per_second: Annotated[
+        float | None, typer.Option(min=1, max=1e9, help="Most rows to write a second.")
+    ] = None,
 ) -> None:
     """Sync one view now, whether it is stale or not; recorded like any other run.
 
     Example: ml-platform features sync customer_daily --override blast_radius
     """
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    platform, console = load_platform(), Console()
+    platform, console = load_platform(), console_for()
     platform.view(view)
     config = SyncConfig(override=override or [], full=full, rows_per_second=rows_per_second)
     with RunProgress(console) as progress, open_instance(platform.settings) as instance:
@@ -245,10 +250,8 @@ def _shown(value: object) -> str:
 
 
 def _print(*what: Table | str) -> None:
-    console = Console(highlight=False, markup=False)
+    console = console_for(highlight=False, markup=False)
     for one in what:
-        for column in one.columns if isinstance(one, Table) else ():
-            column.overflow = "fold"
         console.print(one)
 
 

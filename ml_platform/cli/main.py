@@ -89,11 +89,6 @@ def _one_line(error: BaseException) -> str:
     for ours in chain:  # Dagster wraps what is raised while it loads definitions
         if isinstance(ours, MLPlatformError):
             return str(ours)
-    if isinstance(error, ValidationError) and error.title == "Settings":
-        return "; ".join(
-            f"ML_PLATFORM_{'__'.join(map(str, wrong['loc'])).upper()}={wrong['input']!r}: {wrong['msg']}"
-            for wrong in error.errors()
-        )
     for wrong in chain:
         if isinstance(wrong, ValidationError):
             return str(declaration_error(wrong, wrong.title))

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markdown import Markdown
-from rich.table import Table
 
 from ml_platform.backends import Backends
+from ml_platform.cli.console import console_for
 from ml_platform.cli.project import load_platform
 from ml_platform.errors import NotFoundError
 from ml_platform.models.releases.registry import CHAMPION, Registry
 from ml_platform.models.training.aliases import mirror_aliases
 from ml_platform.models.training.candidates import registered_candidate
 from ml_platform.models.training.promotion import release_candidate
+from ml_platform.orchestration.local.home import open_instance
 from ml_platform.orchestration.platform import Platform
+from ml_platform.orchestration.pointers import report_all_changes
 from ml_platform.use_case import Model, UseCase
 
 __all__ = ["releases"]
@@ -42,6 +43,7 @@ WhoOption = Annotated[
 class _Chosen:
     """The model that a command is about, and the ports of its project."""
 
+    platform: Platform
     use_case: UseCase
     model: Model
     backends: Backends
@@ -64,7 +66,7 @@ def _chosen(use_case: str | None, model: str | None) -> Iterator[_Chosen]:
     platform = load_platform()
     owner = _owner(platform, use_case)
     with platform.backends() as backends:
-        yield _Chosen(owner, _model(owner, model), backends)
+        yield _Chosen(platform, owner, _model(owner, model), backends)
 
 
 def _owner(platform: Platform, use_case: str | None) -> UseCase:
@@ -99,23 +101,20 @@ def list_releases(use_case: UseCaseOption = None, model: ModelOption = None) -> 
             for stage in registry.stage_names(*chosen.path)
             for entry in registry.history(*chosen.path, stage)
         ]
-    table = Table(title=f"releases of {name}", title_justify="left")
-    for column in ("when (UTC)", "stage", "version", "what", "who", "why"):
-        table.add_column(column, no_wrap=column == "version")  # which a person copies
+    console = console_for(highlight=False, markup=False)
+    if not changes:
+        console.print(f"{name} has no release yet; run `ml-platform run`")
+        return
+    console.print(f"releases of {name}, times in UTC")
     for entry in sorted(changes, key=lambda e: (e.at, e.stage, e.sequence)):
         newest = now.get(entry.stage)
         marked = ""
         if newest and entry.sequence == newest.sequence:
-            marked = "\nserves now" if entry.stage == CHAMPION else "\non trial now"
-        table.add_row(
-            f"{entry.at:%Y-%m-%d %H:%M:%S}",
-            entry.stage + marked,
-            entry.version or "nobody",
-            entry.action,
-            entry.who,
-            entry.why,
-        )
-    Console().print(table if table.row_count else f"{name} has no release yet; run `ml-platform run`")
+            marked = "   <- serves now" if entry.stage == CHAMPION else "   <- on trial now"
+        # The version has a line of its own: it is what a person copies, however wide the window is.
+        console.print(f"\n{entry.version or 'nobody'}{marked}", soft_wrap=True)
+        console.print(f"  {entry.at:%Y-%m-%d %H:%M:%S}  {entry.stage}: {entry.action} by {entry.who}")
+        console.print(f"  {entry.why}")
 
 
 @releases.command()
@@ -133,7 +132,9 @@ def show(
         wanted = version or (current.version if current else None)
         if wanted is None:
             raise NotFoundError(f"{chosen.name} has no release yet; run `ml-platform run`")
-        Console().print(Markdown(chosen.registry.card(*chosen.path, wanted)))
+        card, console = chosen.registry.card(*chosen.path, wanted), console_for()
+        # Into a file or pipe it goes as the Markdown that it is.
+        console.print(Markdown(card) if console.is_terminal else card, markup=False, highlight=False)
 
 
 @releases.command()
@@ -222,8 +223,12 @@ def unshadow(
 
 
 def _tell(chosen: _Chosen, said: str) -> None:
-    """Say what was done, after MLflow's aliases have followed."""
-    console = Console()
+    """Say what was done, and let follow what mirrors it: MLflow's aliases, and the champion's asset in Dagster."""
+    console = console_for()
     console.print(said)
     mirrored = mirror_aliases(chosen.registry, chosen.backends.tracking, *chosen.path)
     console.print(f"MLflow: {mirrored.description}", style="" if mirrored.passed else "yellow")
+    with open_instance(chosen.platform.settings) as instance:
+        reported = report_all_changes([chosen.use_case], chosen.backends, instance)
+    told = f"{len(reported)} change{'s' * (len(reported) != 1)} reported as events of {chosen.name}/champion"
+    console.print(f"Dagster: {told if reported else f'{chosen.name}/champion knows it'}")

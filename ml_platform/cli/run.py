@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -10,17 +9,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from ml_platform.cli.console import console_for
 from ml_platform.cli.progress import RunProgress
 from ml_platform.cli.project import load_platform
 from ml_platform.cli.summary import print_failures, print_summary
 from ml_platform.errors import NotFoundError
 from ml_platform.ingestion.sources import sources_of
+from ml_platform.models.releases.registry import Registry
 from ml_platform.orchestration.local.home import open_instance
 from ml_platform.orchestration.local.run_lock import run_lock
 from ml_platform.orchestration.planning.retraining import due_datasets
 from ml_platform.orchestration.planning.up_to_date import Updater
+from ml_platform.orchestration.pointers import champions, report_all_changes
 
 __all__ = ["run"]
 
@@ -37,7 +38,7 @@ def run(
 
     Example: ml-platform run
     """
-    console = Console(file=sys.stdout)
+    console = console_for()
     _quiet(verbose)
     started = time.monotonic()
     platform = load_platform()
@@ -58,6 +59,7 @@ def run(
         open_instance(platform.settings) as instance,
         platform.backends() as backends,
     ):
+        report_all_changes(active, backends, instance)
         updater = Updater(
             platform.definitions,
             instance,
@@ -75,9 +77,10 @@ def run(
             platform.landed(sources),
             lambda _: due_datasets(active, instance, backends.warehouse, notes.append),
         )
+        serving = champions(Registry(backends.registry), active)
     seconds = time.monotonic() - started
     print_failures(console, report)
-    print_summary(console, platform, updater, report, notes, seconds)
+    print_summary(console, platform, updater, report, serving, notes, seconds)
     if not report.ok:
         raise typer.Exit(1)
 

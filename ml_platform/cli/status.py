@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Column
 
+from ml_platform.cli.console import console_for, shown_version, table_of
 from ml_platform.cli.project import load_platform
+from ml_platform.models.releases.registry import Registry
 from ml_platform.orchestration.local.home import open_instance
 from ml_platform.orchestration.planning.state import AssetState, asset_states
+from ml_platform.orchestration.pointers import champions
 
 __all__ = ["status"]
 
@@ -29,16 +31,20 @@ def status(
     Example: ml-platform status --json
     """
     platform = load_platform()
-    with open_instance(platform.settings) as instance:
-        states = asset_states(platform, instance, datetime.now(UTC))
+    with open_instance(platform.settings) as instance, platform.backends() as backends:
+        serving = {
+            key: str(entry.version)
+            for key, entry in champions(Registry(backends.registry), platform.use_cases).items()
+        }
+        states = asset_states(platform, instance, datetime.now(UTC), serving)
     if as_json:
         print(json.dumps({"assets": [asdict(state) for state in states]}, indent=2))  # noqa: T201 (for scripts: no markup)
         return
-    columns = ("asset", "version", "parts", "made (UTC)", "fresh", "checks")
-    table = Table(*(Column(name, no_wrap=True) for name in columns), "state", box=None, pad_edge=False)
+    columns = ("version", "parts", "made (UTC)", "fresh", "checks")
+    table = table_of("asset", *(Column(name, no_wrap=True) for name in columns), "state")
     for state in states:
         table.add_row(*_row(state))
-    console = Console()
+    console = console_for()
     console.print(table)
     for state in states:
         if state.checks_failed:
@@ -49,7 +55,7 @@ def _row(state: AssetState) -> tuple[str, ...]:
     failed = f" [red]{len(state.checks_failed)} ✗[/]" if state.checks_failed else ""
     return (
         state.asset,
-        (state.version or "-")[:8],
+        shown_version(state.version),
         "" if state.partitions is None else str(state.partitions),
         (state.materialized_at or "     never")[5:16].replace("T", " "),
         f"[{_COLOURS.get(state.freshness, 'dim')}]{state.freshness}[/]",

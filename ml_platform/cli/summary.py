@@ -6,11 +6,15 @@ from typing import Any
 
 import dagster as dg
 from rich.console import Console, RenderableType
-from rich.table import Table
+from rich.markup import escape
 
+from ml_platform.cli.console import heading, table_of
+from ml_platform.models.releases.manifest import AuditEntry
 from ml_platform.models.tasks.checking import metric_directions
+from ml_platform.orchestration.assets.model import EVALUATION
 from ml_platform.orchestration.planning.up_to_date import Report, Updater
 from ml_platform.orchestration.platform import Platform
+from ml_platform.orchestration.pointers import champion_key
 from ml_platform.use_case import BatchPrediction, FeatureView, Model, UseCase
 
 __all__ = ["print_failures", "print_summary"]
@@ -51,6 +55,7 @@ def print_summary(
     platform: Platform,
     updater: Updater,
     report: Report,
+    serving: Mapping[dg.AssetKey, AuditEntry],
     notes: Sequence[str],
     seconds: float,
 ) -> None:
@@ -63,9 +68,9 @@ def print_summary(
         )
         console.print(f"\n{state}: nothing was loaded, exported, trained, predicted or synced.")
     for use_case in platform.use_cases:
-        lines = list(_use_case(use_case, updater, report))
+        lines = list(_use_case(use_case, updater, report, serving))
         if lines:
-            console.rule(f"[bold]{use_case.name}", align="left")
+            heading(console, use_case.name)
             for line in lines:
                 console.print(line, highlight=False)
     for note in notes:
@@ -85,12 +90,15 @@ def print_summary(
     )
 
 
-def _use_case(use_case: UseCase, updater: Updater, report: Report) -> Iterator[RenderableType]:
+def _use_case(
+    use_case: UseCase, updater: Updater, report: Report, serving: Mapping[dg.AssetKey, AuditEntry]
+) -> Iterator[RenderableType]:
     if dg.AssetKey([use_case.name, "dataset"]) in updater.nodes:
         yield from _dataset(use_case, updater, report)
     for model in use_case.models:
         if dg.AssetKey([use_case.name, model.name]) in updater.nodes:
             yield from _model(use_case, model, updater, report)
+            yield from _champion(champion_key(use_case.name, model.name), report, serving)
     for prediction in use_case.batch_predictions:
         yield from _predictions(use_case, prediction, updater, report)
     for view in use_case.feature_views:
@@ -125,7 +133,7 @@ def _model(use_case: UseCase, model: Model, updater: Updater, report: Report) ->
     if facts:
         what = f"trained {facts['trained']}" if now else "not trained again"
         yield f"{model.name:<12}run {facts['run_id'][:12]}, {model.task} by {model.framework}  ({what})"
-        yield from _metrics(facts["evaluation"], model)
+        yield from _metrics(facts[EVALUATION], model)
     key = dg.AssetKey([use_case.name, model.name])
     gate = [check for check in report.checks if check.asset_key == key and check.blocking]
     if gate:
@@ -134,12 +142,24 @@ def _model(use_case: UseCase, model: Model, updater: Updater, report: Report) ->
         for check in gate:
             if not check.passed:
                 yield f"            [red]✗[/] {check.check_name}: {check.description}"
-    facts, now = _facts(updater, report, use_case.name, model.name, "champion")
-    if facts:
-        what = "unchanged"
-        if now:
-            what = "released now" if facts["promoted"] else "the candidate was not promoted"
-        yield f"champion    {facts['release']}  ({what})"
+
+
+def _champion(
+    key: dg.AssetKey, report: Report, serving: Mapping[dg.AssetKey, AuditEntry]
+) -> Iterator[RenderableType]:
+    """The release that serves, as the registry's pointer has it now, and how that came to be."""
+    entry = serving.get(key)
+    if entry is None:
+        return
+    what = "unchanged"
+    if entry.action == "rollback":
+        what = f"rolled back to by {entry.who}: {entry.why}"
+    elif entry.action == "assign":
+        what = f"named by {entry.who}: {entry.why}"
+    if key in report.made:
+        promoted = report.made[key].metadata.get("promoted")
+        what = "released now" if promoted else f"{what}; the candidate was not promoted"
+    yield f"champion    {escape(f'{entry.version}  ({what})')}"
 
 
 def _predictions(
@@ -175,18 +195,23 @@ def _metrics(found: Mapping[str, Any], model: Model) -> Iterator[RenderableType]
     names = sorted(metrics, key=lambda name: order.get(name, len(order)))
     wanted = {*model.gate.limits, *(metric.name for metric in model.metrics), *names[:5]}
     shown = [name for name in names if name in wanted][:_MOST_METRICS]
-    table = Table("", "model", "± folds", *baselines, box=None, padding=(0, 2), pad_edge=False)
+    # Of one fold there is no spread, and 0.000 would say that it is certain.
+    several = any(figures["std"] for figures in spread.values())
+    judged = {*model.gate.limits, model.gate.beats_baselines_on, model.gate.beats_champion_on}
+    table = table_of("", "model", *(["± folds"] if several else []), *baselines, padding=(0, 2))
     for name in shown:
         cells = [
             f"{figures[name]:.3f}" if figures.get(name) is not None else "" for figures in baselines.values()
         ]
         table.add_row(
-            f"  {name}",
+            f"  {name}{' *' if name in judged else ''}",
             f"{metrics[name]:.3f}",
-            f"{spread[name]['std']:.3f}" if name in spread else "",
+            *([f"{spread[name]['std']:.3f}" if name in spread else ""] if several else []),
             *cells,
         )
     yield table
+    if any(name in judged for name in shown):
+        yield "  * judged by the gate"
     if len(metrics) > len(shown):
         yield f"  and {len(metrics) - len(shown)} more on the page of {model.name}"
 

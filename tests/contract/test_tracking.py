@@ -75,6 +75,23 @@ def test_a_finished_run_is_found_by_its_key_and_opened_by_its_id(
     assert client(tracking).get_experiment(run.experiment_id).name == name
 
 
+def test_an_experiment_is_one_of_models_and_says_what_it_is_for(
+    tracking: Tracking, name: str, tmp_path: Path
+) -> None:
+    run = trained(tracking, name, tmp_path)
+    tags = client(tracking).get_experiment(run.experiment_id).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    assert name.partition(".")[0] in tags["mlflow.note.content"]
+    client(tracking).set_experiment_tag(run.experiment_id, "mlflow.note.content", "by a person")
+    client(tracking).delete_experiment_tag(run.experiment_id, "mlflow.experimentKind")
+    tracking.find(name, "k1")
+    tags = client(tracking).get_experiment(run.experiment_id).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development", (
+        "also of one that an earlier version made"
+    )
+    assert tags["mlflow.note.content"] == "by a person"
+
+
 def test_the_artifacts_of_a_run_come_back_as_they_were(tracking: Tracking, name: str, tmp_path: Path) -> None:
     run = trained(tracking, name, tmp_path)
     assert run.has_model

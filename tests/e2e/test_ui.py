@@ -72,11 +72,13 @@ def test_the_plots_of_a_model_show(ui: UI, browser: Browser) -> None:
     assert min(widths) > 300
 
 
-def test_a_model_links_to_its_run_in_mlflow(ui: UI, browser: Browser) -> None:
+def test_a_model_links_to_where_its_runs_are_in_mlflow_now(ui: UI, browser: Browser) -> None:
     browser.open(f"{ui.url}/assets/card_fraud/model")
-    link = browser.find("//a[contains(@href, '/runs/')][contains(@href, 'experiments')]")
-    path = (link.get_attribute("href") or "").partition("/#")[2]
-    browser.open(f"{ui.mlflow_url}/#{path}")
+    link = browser.find(f"//a[starts-with(@href, '{ui.mlflow_url}/')][contains(@href, '/models/')]")
+    browser.open(link.get_attribute("href") or "")
+    browser.click("//a[contains(@href, '/models/card_fraud.model/versions/')]")
+    browser.click("//a[contains(@href, '/runs/')][contains(@href, 'experiments')]")
+    browser.click("//*[@role='tab'][normalize-space()='Overview']")
     browser.shows("average_precision", "learning_rate")
 
 

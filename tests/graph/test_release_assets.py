@@ -33,6 +33,8 @@ from ml_platform.orchestration.assets.model import RECORD
 from ml_platform.orchestration.assets.use_case import use_case_definitions
 from ml_platform.orchestration.planning.calendars import Calendar, Calendars
 from ml_platform.orchestration.planning.recording import Recording
+from ml_platform.orchestration.planning.up_to_date import Updater
+from ml_platform.orchestration.pointers import report_changes
 from ml_platform.storage.folder import FolderStore
 from ml_platform.use_case import Gate, UseCase
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
@@ -94,7 +96,6 @@ class Graph:
             "tracking": self.tracking,
             "publisher": self.log,
             "scratch": scratch,
-            "mlflow_ui": "http://127.0.0.1:5000",
             "compute": InProcessCompute(noted, scratch / "jobs"),
         }
 
@@ -128,6 +129,18 @@ class Graph:
 
     def rollback(self) -> None:
         self.registry.rollback(*NAME, who="on-call", why="alerts doubled")
+
+    def told(self) -> object:
+        """The release that the champion's page names."""
+        event = self.instance.get_latest_materialization_event(CHAMPION)
+        assert event
+        assert event.asset_materialization
+        return event.asset_materialization.metadata["release"].value
+
+    def serves(self) -> str:
+        entry = self.registry.promotion(*NAME)
+        assert entry
+        return str(entry.version)
 
     def champion(self) -> tuple[str, str | None]:
         """The run that serves, and what it was judged against."""
@@ -291,9 +304,19 @@ def test_what_was_rolled_back_is_not_released_again_by_itself(graph: Graph) -> N
     graph.declare()
     graph.make(MODEL, CHAMPION)
     graph.rollback()
+    assert graph.told() != graph.serves()
+    assert [
+        entry.action for entry in report_changes(graph.registry, graph.instance, *NAME, lambda _: [])
+    ] == ["rollback"]
+    assert graph.told() == graph.serves()
+    assert CHAMPION not in Updater(graph.definitions(), graph.instance, {}).staleness().stale
     for keys in ((CHAMPION,), (MODEL, CHAMPION)):
         graph.make(*keys)
         assert graph.champion()[0] == first
+        assert graph.told() == graph.serves()
+        assert report_changes(graph.registry, graph.instance, *NAME, lambda _: []) == []
+    graph.make(PREDICTIONS, EVENTS, partition=DAY)
+    assert graph.warehouse.scalar(f"SELECT any_value(release) FROM {post.RELATION}") == graph.serves()
     assert graph.tracking.aliases("parcels.model") == {"candidate": "2", "champion": "1"}
 
 

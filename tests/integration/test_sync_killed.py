@@ -1,6 +1,6 @@
 """Syncs killed at random moments of every phase, while readers check every row that they read.
 
-``ML_PLATFORM_TEST_KILLS`` sets the number of kills a store; ``-rP`` shows in which phases they fell.
+``SYNC_KILLS`` sets the number of kills a store; ``-rP`` shows in which phases they fell.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from ml_platform.features.online.cassandra.settings import CassandraSettings
 from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
 from ml_platform.features.sync.parity import parity
 
-KILLS = int(os.environ.get("ML_PLATFORM_TEST_KILLS", "8"))
+KILLS = int(os.environ.get("SYNC_KILLS", "8"))
 KILLS_A_ROUND = 4
 ENTITIES = 2_000
 FEATURES = tuple(f"f{i}" for i in range(8))

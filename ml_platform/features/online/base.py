@@ -364,7 +364,8 @@ def _expired(rows: list[Row], ttl: dt.timedelta | None, now: dt.datetime | None)
     """The rows, without the values of those that have expired."""
     if ttl is None:
         return rows
-    oldest = micros((now or dt.datetime.now(dt.UTC)) - ttl)
+    # Numbers, as there is no datetime before the year 1.
+    oldest = micros(now or dt.datetime.now(dt.UTC)) - ttl // dt.timedelta(microseconds=1)
     return [
         row
         if row.event_us is None or row.event_us > oldest

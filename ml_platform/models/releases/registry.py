@@ -286,9 +286,14 @@ class Registry:
 
     def stages(self, use_case: str, model: str) -> dict[str, AuditEntry]:
         """The stages that name a release, the champion first, each with the change that made it so."""
+        newest = self.newest_changes(use_case, model)
+        return {stage: entry for stage, entry in newest.items() if entry.version is not None}
+
+    def newest_changes(self, use_case: str, model: str) -> dict[str, AuditEntry]:
+        """The newest change of every stage that names or named a release, the champion first."""
         stages = self._stages(use_case, model)
         found = {stage: stages.pointer(stage) for stage in stages.names()}
-        return {stage: p.entry for stage, p in found.items() if p and p.entry.version is not None}
+        return {stage: pointer.entry for stage, pointer in found.items() if pointer}
 
     def current(self, use_case: str, model: str, stage: str = CHAMPION) -> Release | None:
         """The release that a stage names; None when it names nothing."""

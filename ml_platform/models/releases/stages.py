@@ -203,7 +203,7 @@ def served_before(history: Iterable[AuditEntry]) -> str:
     earlier = [version for version in served[:-1] if version]
     if not earlier:
         raise NotFoundError(
-            "there is no earlier release to roll back to; name one with `to`, or release another candidate"
+            "there is no earlier release to roll back to; name one that served with --to, or release another candidate"
         )
     return earlier[-1]
 

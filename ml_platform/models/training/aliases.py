@@ -5,7 +5,7 @@ from ml_platform.errors import NotFoundError
 from ml_platform.models.releases.registry import Registry
 from ml_platform.models.training.tracking import CANDIDATE, Tracking, tracked_name
 
-__all__ = ["compare_aliases", "mirror_aliases"]
+__all__ = ["ALIASES_AGREE", "compare_aliases", "mirror_aliases"]
 
 ALIASES_AGREE = "aliases_agree"
 

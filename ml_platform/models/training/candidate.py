@@ -95,11 +95,6 @@ class Candidate:
         )
 
     @property
-    def run_path(self) -> str:
-        """Path of the run within MLflow's web UI, to append to its address."""
-        return f"/#/experiments/{self.experiment_id}/runs/{self.run_id}"
-
-    @property
     def passed(self) -> bool:
         """Tell whether every blocking gate passed."""
         return all(outcome.passed for outcome in self.gates if outcome.blocking)

@@ -28,6 +28,7 @@ from ml_platform.models.training.judgement import (
     newest_judgement,
     read_judgement,
 )
+from ml_platform.models.training.mlflow_tags import run_tags
 from ml_platform.models.training.tracking import (
     CANDIDATE,
     MODEL_FOLDER,
@@ -286,7 +287,16 @@ def _candidate(
 
 def _train(work: _Training, tracking: Tracking) -> None:
     model = work.model
-    tags = {"data_version": work.snapshot.version, "code_version": work.code, "framework": model.framework}
+    tags = {
+        "data_version": work.snapshot.version,
+        "code_version": work.code,
+        "framework": model.framework,
+        **run_tags(
+            f"{model.train.__module__}.{model.train.__qualname__}",
+            f"{work.use_case.description}\n\n{model.task} by {model.framework}, trained on the snapshot "
+            f"`{work.snapshot.version}`.",
+        ),
+    }
     with tracking.run(work.name, work.key, tags) as run:
         result = evaluate_folds(work.use_case, model, work.rows, work.progress)
         report = _report(work, result)

@@ -21,6 +21,7 @@ from typing import Any
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from ml_platform.errors import ArtifactTamperedError, NotFoundError, StoreUnavailableError
+from ml_platform.models.training.mlflow_tags import experiment_tags
 from ml_platform.models.training.versions import files_digest
 
 __all__ = ["CANDIDATE", "FinishedRun", "RunWriter", "Tracking", "tracked_name"]
@@ -331,13 +332,21 @@ class Tracking:
         try:
             found = self._client.get_experiment_by_name(name)
             if found is not None:
+                self._describe(found)
                 return str(found.experiment_id)
             location = f"{self._artifact_root}/{name}" if self._artifact_root else None
-            return str(self._client.create_experiment(name, artifact_location=location))
+            tags = experiment_tags(name)
+            return str(self._client.create_experiment(name, artifact_location=location, tags=tags))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise self._unavailable(error) from error
             return str(self._client.get_experiment_by_name(name).experiment_id)  # somebody else made it first
+
+    def _describe(self, experiment: Any) -> None:  # noqa: ANN401 (mlflow is imported lazily)
+        """Give an experiment the tags of a new one that it lacks; those that a person set stay."""
+        for tag, value in experiment_tags(experiment.name).items():
+            if tag not in experiment.tags:
+                self._client.set_experiment_tag(experiment.experiment_id, tag, value)
 
     def _unavailable(self, error: Exception) -> StoreUnavailableError:
         return StoreUnavailableError(

@@ -17,11 +17,18 @@ from ml_platform.models.training.candidate import Candidate, CandidateRecord
 from ml_platform.models.training.candidates import judge_again, open_recorded
 from ml_platform.models.training.promotion import release_candidate, version_of
 from ml_platform.models.training.tracking import Tracking
-from ml_platform.orchestration.assets.checks import Checks
 from ml_platform.orchestration.assets.model import RECORD
 from ml_platform.orchestration.assets.naming import Materialized, common
 from ml_platform.orchestration.planning.conditions import when_stale
 from ml_platform.orchestration.planning.recording import Recording
+from ml_platform.orchestration.pointers import (
+    JUDGED,
+    champion_checks,
+    champion_key,
+    intact,
+    release_facts,
+    stages_facts,
+)
 from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import Model, UseCase
 
@@ -33,16 +40,9 @@ def champion_asset(use_case: UseCase, declared: Model) -> dg.AssetsDefinition:
 
     Nothing is trained here. When the champion changed since the gate judged, the candidate is judged again.
     """
-    key = dg.AssetKey([use_case.name, declared.name, "champion"])
+    key = champion_key(use_case.name, declared.name)
     model = dg.AssetKey([use_case.name, declared.name])
-    checks = Checks(
-        key,
-        {
-            "artifacts_intact": "Every file of the release has the digest that its manifest names.",
-            "judged_against_what_serves": "The gate compared the candidate with the champion that it would replace.",
-            "aliases_agree": "MLflow's aliases name the runs of the releases that the stages name.",
-        },
-    )
+    checks = champion_checks(use_case.name, declared.name)
 
     @dg.asset(
         key=key,
@@ -72,25 +72,17 @@ def champion_asset(use_case: UseCase, declared: Model) -> dg.AssetsDefinition:
         why = f"run {context.run.run_id}"
         release, judged = promote(candidate, releases, objects, tracking, scratch, why=why)
         outcomes = [
-            _intact(releases, release, scratch),
+            intact(releases, release, scratch),
             judged,
             mirror_aliases(releases, tracking, use_case.name, declared.name),
         ]
-        window = release.manifest.test_window
         recording.finish(
             key,
             release.version,
-            metadata={"first_day": f"{window.start:%Y-%m-%d}", "release": release.version},
+            metadata={**release_facts(releases, release), **stages_facts(releases, release)},
         )
         return dg.MaterializeResult(
-            metadata={
-                "promoted": release.manifest.run_id == candidate.run_id,
-                "data version": release.manifest.data_version,
-                "code version": release.manifest.code_version,
-                "model card": dg.MetadataValue.md(
-                    releases.card(use_case.name, declared.name, release.version)
-                ),
-            },
+            metadata={"promoted": release.manifest.run_id == candidate.run_id},
             check_results=checks.results(outcomes),
         )
 
@@ -128,7 +120,7 @@ def promote(
         releases, candidate, who="champion asset", why=why, judged_against=candidate.judgement.champion
     )
     facts = {"judged against": candidate.judgement.champion or "nothing", "at first": against or "nothing"}
-    return release, CheckOutcome("judged_against_what_serves", True, said, facts)
+    return release, CheckOutcome(JUDGED, True, said, facts)
 
 
 def _recorded(metadata: Mapping[str, Any], model: dg.AssetKey) -> CandidateRecord:
@@ -136,10 +128,3 @@ def _recorded(metadata: Mapping[str, Any], model: dg.AssetKey) -> CandidateRecor
         name = model.to_user_string()
         raise NotFoundError(f"there is no record of a candidate that was judged; materialise {name} first")
     return CandidateRecord.model_validate_json(str(metadata[RECORD]))
-
-
-def _intact(releases: Registry, release: Release, scratch: Path) -> CheckOutcome:
-    releases.fetch(release, scratch / "releases")  # it refuses what was tampered with
-    return CheckOutcome(
-        "artifacts_intact", True, f"{len(release.files)} files of {release.version} have their digests"
-    )

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 
 from ml_platform.checks import CheckOutcome
+from ml_platform.orchestration.assets.figures import figure, figure_text
 
 __all__ = ["Checks"]
 
@@ -41,6 +45,23 @@ class Checks:
         )
         return [self._result(name, by_name.get(name, missing)) for name in self.described]
 
+    def evaluations(
+        self, outcomes: Iterable[CheckOutcome], target: AssetCheckEvaluationTargetMaterializationData
+    ) -> list[dg.AssetCheckEvaluation]:
+        """One evaluation for each outcome, of a materialisation that no run made."""
+        return [
+            dg.AssetCheckEvaluation(
+                asset_key=self.asset,
+                check_name=outcome.name,
+                passed=outcome.passed,
+                severity=dg.AssetCheckSeverity[outcome.severity],
+                description=outcome.description,
+                blocking=outcome.name in self.blocking,
+                target_materialization_data=target,
+            )
+            for outcome in outcomes
+        ]
+
     def _result(self, name: str, outcome: CheckOutcome) -> dg.AssetCheckResult:
         return dg.AssetCheckResult(
             asset_key=self.asset,
@@ -60,11 +81,15 @@ def _shown(value: object) -> dg.MetadataValue[Any]:
     if isinstance(value, int):
         return dg.MetadataValue.int(value)
     if isinstance(value, float):
-        return dg.MetadataValue.float(value)
+        return dg.MetadataValue.float(figure(value))
     if isinstance(value, dict) and not any(isinstance(cell, dict | list | tuple) for cell in value.values()):
         return dg.MetadataValue.md(
-            "\n".join(["| | |", "|---|---:|", *(f"| {a} | {b} |" for a, b in value.items())])
+            "\n".join(["| | |", "|---|---:|", *(f"| {a} | {_cell(b)} |" for a, b in value.items())])
         )
     if isinstance(value, dict | list | tuple):
         return dg.MetadataValue.json(list(value) if isinstance(value, tuple) else value)
     return dg.MetadataValue.text(str(value))
+
+
+def _cell(value: object) -> object:
+    return figure_text(value) if isinstance(value, float) else value

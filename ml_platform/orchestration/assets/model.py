@@ -13,6 +13,7 @@ from ml_platform.models.training.candidates import Candidate, open_candidate, tr
 from ml_platform.models.training.tracking import Tracking
 from ml_platform.models.training.versions import files_digest
 from ml_platform.orchestration.assets.checks import Checks
+from ml_platform.orchestration.assets.figures import figure, figure_text
 from ml_platform.orchestration.assets.naming import Materialized, common
 from ml_platform.orchestration.assets.pictures import pictures
 from ml_platform.orchestration.planning.conditions import when_stale
@@ -21,7 +22,10 @@ from ml_platform.orchestration.planning.staleness import digest
 from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import Model, UseCase
 
-__all__ = ["RECORD", "model_asset"]
+__all__ = ["EVALUATION", "RECORD", "model_asset"]
+
+EVALUATION = "evaluation"
+"""Metadata of the asset: metrics, their spread over folds, and the baselines' metrics, as JSON."""
 
 RECORD = "candidate"
 """Metadata of the asset: the :class:`~ml_platform.models.training.candidate.CandidateRecord`, as JSON."""
@@ -55,7 +59,6 @@ def model_asset(use_case: UseCase, declared: Model) -> dg.AssetsDefinition:
         tracking: dg.ResourceParam[Tracking],
         compute: dg.ResourceParam[Compute],
         scratch: dg.ResourceParam[Path],
-        mlflow_ui: dg.ResourceParam[str],
     ) -> Materialized:
         recording = Recording(context)
         snapshot = recording.version_of(dataset)
@@ -88,7 +91,6 @@ def model_asset(use_case: UseCase, declared: Model) -> dg.AssetsDefinition:
         )
         return dg.MaterializeResult(
             metadata={
-                "MLflow run": dg.MetadataValue.url(mlflow_ui.rstrip("/") + found.run_path),
                 "plots": pictures(found.plots),
                 "trained": "now" if result.created else "before: answered from the run that exists",
                 **_facts(found),
@@ -108,23 +110,24 @@ def _facts(found: Candidate) -> dict[str, Any]:
         "run_id": found.run_id,
         "candidate version": found.model_version,
         "judged against": found.judgement.champion or "nothing: there was no champion",
-        "evaluation": dg.MetadataValue.json(
+        EVALUATION: dg.MetadataValue.json(
             {
                 "metrics": dict(found.metrics),
                 "spread over folds": found.report["spread"],
                 "baselines": {name: dict(values) for name, values in found.baselines.items()},
             }
         ),
-        **{name: float(value) for name, value in found.metrics.items()},
+        **{name: figure(value) for name, value in found.metrics.items()},
     }
 
 
 def _table(found: Candidate) -> str:
     """The model's metrics beside its baselines', as Markdown."""
     spread = {name: figures["std"] for name, figures in found.report["spread"].items()}
-    columns = {"model": found.metrics, "± folds": spread, **found.baselines}
+    spreads = {"± folds": spread} if any(spread.values()) else {}  # of one fold there is none
+    columns = {"model": found.metrics, **spreads, **found.baselines}
     lines = ["| metric | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
     for name in found.metrics:
-        cells = [f"{figures[name]:.4f}" if name in figures else "" for figures in columns.values()]
+        cells = [figure_text(figures[name]) if name in figures else "" for figures in columns.values()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

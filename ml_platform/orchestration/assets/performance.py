@@ -9,6 +9,7 @@ from ml_platform.monitoring.drift import prediction_drift
 from ml_platform.monitoring.performance import performance, performance_check, performance_plot
 from ml_platform.monitoring.served import Served
 from ml_platform.orchestration.assets.checks import Checks
+from ml_platform.orchestration.assets.figures import figure
 from ml_platform.orchestration.assets.naming import (
     Materialized,
     asset_key,
@@ -88,7 +89,7 @@ def performance_asset(scoring: BatchScoring, calendar: Calendar) -> dg.AssetsDef
                 "plots": pictures({"performance": performance_plot(found, served.task.watched)}),
                 "rows judged": found.rows,
                 "rows left out (in sample)": found.in_sample,
-                **{name: float(value) for name, value in found.metrics.items()},
+                **{name: figure(value) for name, value in found.metrics.items()},
             },
             check_results=checks.results(outcomes),
         )

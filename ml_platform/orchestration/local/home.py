@@ -17,10 +17,13 @@ from dagster._core.storage.dagster_run import DagsterRunStatus, RunsFilter
 from ml_platform.errors import ConfigurationError
 from ml_platform.settings import Settings
 
-__all__ = ["PROCESS_TAG", "open_instance", "prepare_home", "process_tag"]
+__all__ = ["PROCESS_TAG", "open_instance", "prepare_home", "process_tag", "tags_of_process"]
 
-PROCESS_TAG = "ml_platform/process"
-"""Run tag of runs that execute inside a process of ours: host and boot, pid, and start time of that process."""
+PROCESS_TAG = ".dagster/ml_platform_process"
+"""Run tag of runs that execute inside a process of ours: host and boot, pid, and start time of that process.
+
+Dagster's pages do not show tags with this prefix.
+"""
 
 LAYOUT = "2"
 """Of the home folder; another one was made by a version that kept its state otherwise."""
@@ -93,6 +96,15 @@ def process_tag(pid: int | None = None) -> str | None:
         return f"{_host()}:{pid}:"
     state, started = stat.rpartition(")")[2].split()[0], stat.rpartition(")")[2].split()[19]
     return None if state == "Z" else f"{_host()}:{pid}:{started}"
+
+
+def tags_of_process(command: str) -> dict[str, str]:
+    """Tags of a run that executes inside this process.
+
+    Args:
+        command: what a person typed; pages say that it launched the run.
+    """
+    return {PROCESS_TAG: process_tag() or "", "user": command}
 
 
 @contextmanager

@@ -115,7 +115,10 @@ class Recording:
         made: dict[Partition, str] = {None: versions} if isinstance(versions, str) else dict(versions.items())
         until = read_until.isoformat() if read_until else ""
         for partition, version in made.items():
-            facts: dict[str, Any] = {VERSION: version, INPUTS: self._state.inputs(key, partition, until)}
+            facts: dict[str, Any] = {
+                VERSION: version,
+                INPUTS: self._state.inputs(key, partition, until),
+            }
             if until:
                 facts[READ_UNTIL] = until
             if isinstance(rows, int):

@@ -1,5 +1,6 @@
 """The state of every asset, as `ml-platform status` shows it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -70,8 +71,17 @@ def check_states(
     return states
 
 
-def asset_states(platform: Platform, instance: dg.DagsterInstance, now: datetime) -> list[AssetState]:
-    """The state of every asset, upstream first."""
+def asset_states(
+    platform: Platform, instance: dg.DagsterInstance, now: datetime, serving: Mapping[dg.AssetKey, str]
+) -> list[AssetState]:
+    """The state of every asset, upstream first.
+
+    Args:
+        platform: whose assets.
+        instance: what Dagster knows of them.
+        now: for their freshness, with a zone.
+        serving: the release that the registry names now, by the asset of each champion.
+    """
     graph = platform.definitions.resolve_asset_graph()
     nodes = nodes_of(list(graph.assets_defs), platform.externals)
     ledger = Ledger.of(instance)
@@ -89,11 +99,7 @@ def asset_states(platform: Platform, instance: dg.DagsterInstance, now: datetime
         states.append(
             AssetState(
                 asset=key.to_user_string(),
-                version=None
-                if not count
-                else ledger.built(key)[None].version
-                if plain
-                else digest(ledger.digest(key)),
+                version=serving.get(key) or _version(ledger, key, plain=plain),
                 materialized_at=at.isoformat() if at else None,
                 partitions=None if plain else count,
                 freshness=freshness_of(graph.get(key).freshness_policy, at, now),
@@ -103,3 +109,10 @@ def asset_states(platform: Platform, instance: dg.DagsterInstance, now: datetime
             )
         )
     return states
+
+
+def _version(ledger: Ledger, key: dg.AssetKey, *, plain: bool) -> str | None:
+    """The version of an asset, of all its partitions together; None when it was never materialised."""
+    if not ledger.count(key):
+        return None
+    return ledger.built(key)[None].version if plain else digest(ledger.digest(key))

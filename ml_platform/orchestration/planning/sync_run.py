@@ -8,7 +8,7 @@ import dagster as dg
 
 from ml_platform.errors import NotFoundError
 from ml_platform.orchestration.assets.online import SyncConfig
-from ml_platform.orchestration.local.home import PROCESS_TAG, process_tag
+from ml_platform.orchestration.local.home import tags_of_process
 from ml_platform.orchestration.planning.collecting import Collector, Failure
 from ml_platform.orchestration.planning.ledger import INPUTS, VERSION, Ledger
 from ml_platform.orchestration.planning.up_to_date import Report
@@ -56,7 +56,7 @@ def sync_now(
         },
         instance=instance,
         asset_selection=[key],
-        tags={PROCESS_TAG: process_tag() or ""},
+        tags=tags_of_process("ml-platform features sync"),
         run_id=run_id,
         raise_on_error=False,
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 from dagster import DagsterEventType
 
-from ml_platform.orchestration.local.home import PROCESS_TAG, process_tag
+from ml_platform.orchestration.local.home import tags_of_process
 from ml_platform.orchestration.planning.calendars import Calendar, Calendars, range_tags
 from ml_platform.orchestration.planning.collecting import Collector, Done, Failure, Made
 from ml_platform.orchestration.planning.ledger import Ledger, Partition
@@ -183,7 +183,7 @@ class Updater:
                 report.fail(key, _AGAIN)
             return
         run_id = str(uuid.uuid4())
-        tags = {PROCESS_TAG: process_tag() or ""}
+        tags = tags_of_process("ml-platform run")
         if batch.first is not None and batch.last is not None:
             tags |= range_tags(batch.first, batch.last)
         collect = Collector()

@@ -13,7 +13,7 @@ Consistency = Literal["LOCAL_ONE", "LOCAL_QUORUM", "QUORUM", "ONE", "TWO", "THRE
 class CassandraSettings(BaseModel):
     """Settings of the Cassandra online store; the environment's prefix is ``ML_PLATFORM_CASSANDRA__``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     contact_points: tuple[str, ...] = Field(
         default=("127.0.0.1",),
