@@ -19,6 +19,7 @@ __all__ = [
     "SchemaMismatchError",
     "StoreUnavailableError",
     "UnreadableFileError",
+    "UserCodeError",
 ]
 
 
@@ -28,6 +29,10 @@ class MLPlatformError(Exception):
 
 class ConfigurationError(MLPlatformError):
     """A setting or a declaration is wrong; nothing was done."""
+
+
+class UserCodeError(MLPlatformError):
+    """Code of a use case (training, a metric, a plot, a check, a feature) raised an error of its own."""
 
 
 class DataError(MLPlatformError):

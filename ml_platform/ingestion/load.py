@@ -17,6 +17,7 @@ from ml_platform.ingestion.readers import Rejected, as_json, check_columns, read
 from ml_platform.ingestion.rules import violations
 from ml_platform.ingestion.source import RawSource
 from ml_platform.ingestion.staging import REJECTED, Staging, open_staging
+from ml_platform.user_code import call_user_code
 from ml_platform.warehouse.base import Warehouse
 
 __all__ = ["PartitionLoad", "load_partitions"]
@@ -162,7 +163,9 @@ def _load_together(
 def _stage(
     staging: Staging, source: RawSource, files: Sequence[LandingFile], progress: Callable[[str], None]
 ) -> None:
-    schema = source.row_schema() if source.row_schema and files else None
+    schema = None
+    if source.row_schema and files:
+        schema = call_user_code(f"source {source.name}, row_schema", source.row_schema)
     waiting: list[pa.Table] = []
     rows = 0
     for number, file in enumerate(files, start=1):

@@ -16,6 +16,7 @@ from ml_platform.models.tasks.base import require_schema, task
 from ml_platform.models.training.data import LabelledRows, TestData, TrainingData
 from ml_platform.models.training.splits import Fold, folds
 from ml_platform.use_case import UseCase
+from ml_platform.user_code import call_user_code
 
 __all__ = ["Evaluation", "FoldResult", "evaluate_folds", "spread"]
 
@@ -117,7 +118,14 @@ def _fit(
     use_case: UseCase, declared: Model, rows: LabelledRows, fold: Fold
 ) -> tuple[FittedModel, TrainingData, TestData]:
     train, test = rows.training(fold), rows.test(fold)
-    fitted = declared.train(train, dict(declared.parameters), declared.seed)
+    fitted = call_user_code(
+        f"{use_case.name}/{declared.name}, train",
+        declared.train,
+        train,
+        dict(declared.parameters),
+        declared.seed,
+        given=f"{train.features.num_rows:,} rows of the features {', '.join(train.feature_names)}",
+    )
     expected = framework(declared.framework)
     where = f"{use_case.name}/{declared.name}: {declared.train.__module__}.{declared.train.__qualname__}"
     if not isinstance(fitted, expected):

@@ -19,7 +19,8 @@ from ml_platform.models.evaluation.metrics import evaluate, metric_of
 from ml_platform.models.frameworks.base import FittedModel
 from ml_platform.models.tasks.base import Direction, Predictor, Task, require_schema, task
 from ml_platform.models.tasks.checking import metric_directions, metric_name
-from ml_platform.models.training.data import TestData
+from ml_platform.models.training.data import TestData, judged_rows
+from ml_platform.user_code import call_user_code
 
 __all__ = ["GateInput", "gate_checks", "judge"]
 
@@ -152,7 +153,7 @@ def _declared_checks(given: GateInput, gate: Gate) -> list[CheckOutcome]:
         found.append(_latency(given, gate.max_latency_ms))
     if gate.max_size_mb is not None:
         found.append(_size(given.folder, gate.max_size_mb))
-    return [*found, *(_own(check, given) for check in gate.checks)]
+    return [*found, *(_own(given, check) for check in gate.checks)]
 
 
 def _outcome(name: str, passed: bool, description: str, **metadata: object) -> CheckOutcome:
@@ -307,8 +308,13 @@ def _size(folder: Path, limit: float) -> CheckOutcome:
     )
 
 
-def _own(check: GateCheck, given: GateInput) -> CheckOutcome:
-    found = check.function(given)
+def _own(given: GateInput, check: GateCheck) -> CheckOutcome:
+    found = call_user_code(
+        f"model {given.declared.name}, gate check {check.name}",
+        check.function,
+        given,
+        given=judged_rows(given.predictions, given.test),
+    )
     if not isinstance(found, CheckOutcome):
         raise ConfigurationError(
             f"gate check {check.name} returned {type(found).__name__}; return a CheckOutcome"

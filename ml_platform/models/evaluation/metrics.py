@@ -10,7 +10,8 @@ import pyarrow as pa
 from ml_platform.errors import ConfigurationError
 from ml_platform.models.declarations import Metric, Model
 from ml_platform.models.tasks.base import task
-from ml_platform.models.training.data import TestData
+from ml_platform.models.training.data import TestData, judged_rows
+from ml_platform.user_code import call_user_code
 
 __all__ = ["evaluate", "metric_of"]
 
@@ -25,9 +26,10 @@ def evaluate(model: Model, predictions: pa.Table, test: TestData) -> dict[str, f
 
     Raises:
         ConfigurationError: a metric of the use case's own did not return a number or None.
+        UserCodeError: it raised an error.
     """
     found = task(model.task).metrics(predictions, test.labels, test.classes)
-    own = {metric.name: _own(metric, predictions, test) for metric in model.metrics}
+    own = {metric.name: _own(model, metric, predictions, test) for metric in model.metrics}
     return {**found, **{name: value for name, value in own.items() if value is not None}}
 
 
@@ -46,14 +48,20 @@ def metric_of(
     mask = pa.array(rows)
     for metric in model.metrics:
         if metric.name == name:
-            return _own(metric, predictions.filter(mask), test.filter(rows))
+            return _own(model, metric, predictions.filter(mask), test.filter(rows))
     labels = test.labels[rows] if len(test.labels) else test.labels
     found: Mapping[str, float] = task(model.task).metrics(predictions.filter(mask), labels, test.classes)
     return found.get(name)
 
 
-def _own(metric: Metric, predictions: pa.Table, test: TestData) -> float | None:
-    value = metric.function(predictions, test)
+def _own(model: Model, metric: Metric, predictions: pa.Table, test: TestData) -> float | None:
+    value = call_user_code(
+        f"model {model.name}, metric {metric.name}",
+        metric.function,
+        predictions,
+        test,
+        given=judged_rows(predictions, test),
+    )
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):

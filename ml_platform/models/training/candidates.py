@@ -19,7 +19,7 @@ from ml_platform.models.frameworks.base import framework
 from ml_platform.models.releases.view_inputs import view_inputs
 from ml_platform.models.tasks.base import task
 from ml_platform.models.training.candidate import Candidate, CandidateRecord
-from ml_platform.models.training.data import LabelledRows, Snapshot
+from ml_platform.models.training.data import LabelledRows, Snapshot, judged_rows
 from ml_platform.models.training.judgement import (
     Champion,
     Judgement,
@@ -39,6 +39,7 @@ from ml_platform.models.training.tracking import (
 )
 from ml_platform.models.training.versions import code_version, library_versions, training_key
 from ml_platform.use_case import Model, UseCase
+from ml_platform.user_code import call_user_code
 
 __all__ = [
     "Candidate",
@@ -318,11 +319,19 @@ def _train(work: _Training, tracking: Tracking) -> None:
 
 def _drawn(model: Model, result: Evaluation, importance: Mapping[str, float] | None) -> dict[str, bytes]:
     """PNG of every plot, by name: the task's, the importance where it is known, and the use case's own."""
-    drawn = task(model.task).plots(result.predictions, result.test, result.baseline_predictions)
+    drawn = dict(task(model.task).plots(result.predictions, result.test, result.baseline_predictions))
     if importance is not None:
         drawn["importance"] = importance_plot(importance)
-    own = {plot.name: figure_bytes(plot.function(result.predictions, result.test)) for plot in model.plots}
-    return {**drawn, **own}
+    for plot in model.plots:
+        figure = call_user_code(
+            f"model {model.name}, plot {plot.name}",
+            plot.function,
+            result.predictions,
+            result.test,
+            given=judged_rows(result.predictions, result.test),
+        )
+        drawn[plot.name] = figure_bytes(figure)
+    return drawn
 
 
 def _report(work: _Training, result: Evaluation) -> dict[str, Any]:

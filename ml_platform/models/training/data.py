@@ -16,6 +16,7 @@ from ml_platform.models.tasks.base import task
 from ml_platform.models.tasks.checking import classes_of
 from ml_platform.models.training.splits import Fold
 from ml_platform.use_case import UseCase
+from ml_platform.user_code import call_user_code
 
 __all__ = ["LabelledRows", "Snapshot", "TestData", "TrainingData", "add_request_features"]
 
@@ -97,6 +98,14 @@ class TestData:
         )
 
 
+def judged_rows(predictions: pa.Table, test: TestData) -> str:
+    """The columns of predictions and of the rows they are judged on, in words."""
+    return (
+        f"predictions with the columns {', '.join(predictions.column_names)}; test.rows with "
+        f"{', '.join(test.rows.column_names)}; test.features with {', '.join(test.features.column_names)}"
+    )
+
+
 def add_request_features(
     table: pa.Table, compute: Callable[[pa.Table], pa.Table] | None, names: Sequence[str]
 ) -> pa.Table:
@@ -104,10 +113,12 @@ def add_request_features(
 
     Raises:
         SchemaMismatchError: the function did not return exactly the columns declared, one row a row.
+        UserCodeError: the function raised an error.
     """
     if compute is None:
         return table
-    computed = compute(table)
+    given = f"the columns {', '.join(table.column_names)}"
+    computed = call_user_code("request features", compute, table, given=given)
     if computed.column_names != list(names) or computed.num_rows != table.num_rows:
         raise SchemaMismatchError(
             f"{compute.__module__}.{compute.__qualname__} returned {computed.num_rows} rows of "

@@ -89,7 +89,7 @@ def online_asset(
         description=view.description or f"The newest row of each entity of {view.relation}.",
         metadata={
             "entity": ", ".join(view.entity),
-            "used by": used_by(consumers(view, use_cases)),
+            "used by": used_by(consumers(view, use_cases), use_cases),
             "time to live": str(view.ttl).removesuffix(", 0:00:00") if view.ttl else "for ever",
         },
         check_specs=checks.specs,

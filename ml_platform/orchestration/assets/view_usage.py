@@ -1,7 +1,7 @@
 """The models that use each feature, where a person looks for them: on the assets."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import dagster as dg
 
@@ -11,9 +11,14 @@ from ml_platform.use_case import Dataset, UseCase
 __all__ = ["column_descriptions", "column_lineage", "say_who_uses", "used_by"]
 
 
-def used_by(consumers: Mapping[str, Sequence[str]]) -> str:
-    """Use case to features, as ``<use_case>/model: <features>``."""
-    return "; ".join(f"{use_case}/model: {', '.join(features)}" for use_case, features in consumers.items())
+def used_by(consumers: Mapping[str, Sequence[str]], use_cases: Iterable[UseCase]) -> str:
+    """Features by model, as ``<use_case>/<model>: <features>``; of a use case without one, ``<use_case>/dataset``."""
+    named = {one.name: [model.name for model in one.models] or ["dataset"] for one in use_cases}
+    return "; ".join(
+        f"{use_case}/{reader}: {', '.join(features)}"
+        for use_case, features in consumers.items()
+        for reader in named[use_case]
+    )
 
 
 def say_who_uses(definitions: dg.Definitions, use_cases: Sequence[UseCase]) -> dg.Definitions:
@@ -25,7 +30,7 @@ def say_who_uses(definitions: dg.Definitions, use_cases: Sequence[UseCase]) -> d
 
     def noted(spec: dg.AssetSpec) -> dg.AssetSpec:
         users = found.get(spec.key)
-        return spec.merge_attributes(metadata={"used by": used_by(users)}) if users else spec
+        return spec.merge_attributes(metadata={"used by": used_by(users, use_cases)}) if users else spec
 
     return definitions.map_asset_specs(func=noted)
 

@@ -5,7 +5,7 @@ import pytest
 from samples import labelled, problems
 
 from ml_platform.checks import CheckOutcome
-from ml_platform.errors import ConfigurationError, SchemaMismatchError
+from ml_platform.errors import ConfigurationError, SchemaMismatchError, UserCodeError
 from ml_platform.models.evaluation.gates import gate_checks, judge
 from ml_platform.models.evaluation.metrics import evaluate
 from ml_platform.models.frameworks.base import FittedModel
@@ -151,6 +151,14 @@ def test_a_use_cases_own_metric_has_its_direction(judged):
 def test_a_metric_that_returns_no_number_is_refused(judged):
     with pytest.raises(ConfigurationError, match="metric odd returned str 'much'"):
         judged(limits={"odd": 1}, metrics=(Metric(name="odd", function=lambda p, t: "much"),))
+
+
+def test_a_metric_that_raises_an_error_is_named_with_the_columns_that_there_are(judged):
+    odd = Metric(name="odd", function=lambda predictions, test: predictions.column("scor"))
+    with pytest.raises(
+        UserCodeError, match=r"metric odd.*KeyError.*predictions with the columns score; test\.rows"
+    ):
+        judged(limits={"odd": 1}, metrics=(odd,))
 
 
 def test_a_model_that_is_wrong_does_not_beat_the_baselines(judged, case):
