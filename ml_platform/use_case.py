@@ -195,6 +195,13 @@ class Label(Declaration):
             raise ValueError("a label has classes or a range of numbers; declare one of them")
         if self.classes and len(self.classes) < 2:
             raise ValueError(f"classes are {self.classes}; declare at least two")
+        if not 0.0 <= self.share[0] <= self.share[1] <= 1.0:
+            raise ValueError(
+                f"share is {self.share}; give the lowest and then the highest, both within 0 and 1"
+            )
+        low, high = self.range
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"range is {self.range}; give the lowest and then the highest")
         identifiers(self.classes)
         return self
 

@@ -24,7 +24,7 @@ def call_user_code(
     """Call a function of a use case.
 
     Args:
-        where: the declaration that names the function, e.g. ``card_fraud/model, metric card_precision``.
+        where: the declaration that names the function, e.g. ``<use case>/<model>, train``.
         function: the function.
         arguments: given to it.
         given: what the arguments hold, in words, for whoever mends it.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ml_platform.errors import ConfigurationError, LockTimeoutError, UnreadableFileError
+from ml_platform.errors import ConfigurationError, LockTimeoutError, SchemaMismatchError, UnreadableFileError
 
 __all__ = ["open_database"]
 
@@ -42,6 +42,7 @@ def open_database(path: Path, lock_timeout_seconds: float) -> Iterator[Any]:
         LockTimeoutError: another process still held it by then, or holds it after this process has given up waiting
             for it just before.
         UnreadableFileError: the file is damaged or no DuckDB database.
+        SchemaMismatchError: a query in the context names a table or column that is not there.
         ConfigurationError: the file cannot be opened or created there.
     """
     import duckdb
@@ -56,6 +57,11 @@ def open_database(path: Path, lock_timeout_seconds: float) -> Iterator[Any]:
     except duckdb.Error as error:
         if any(text in str(error) for text in _DAMAGED):
             raise _damaged(path, error) from error
+        if isinstance(error, duckdb.BinderException | duckdb.CatalogException):
+            raise SchemaMismatchError(
+                f"the warehouse {path} lacks a table or a column that a declaration names: {error}; correct the"
+                " declaration, or what makes the table"
+            ) from error
         raise
     finally:
         connection.close()

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.warehouses import DAYS, SCHEMA, batch, ids, numbers
 
-from ml_platform.errors import ConfigurationError, DataError, NotFoundError
+from ml_platform.errors import ConfigurationError, DataError, NotFoundError, SchemaMismatchError
 from ml_platform.storage.folder import FolderStore
 from ml_platform.warehouse.base import Warehouse
 
@@ -120,6 +120,13 @@ def test_what_is_not_there(warehouse: Warehouse) -> None:
     with pytest.raises(NotFoundError, match=r"raw\.nothing"):
         warehouse.partition_versions("raw.nothing", "day", DAYS)
     assert warehouse.scalar("SELECT one FROM (SELECT 1 AS one) AS ones WHERE one = 2") is None
+
+
+@pytest.mark.parametrize("query", ["SELECT missing FROM raw.things", "SELECT id FROM raw.missing"])
+def test_a_query_of_what_is_not_there_is_told_with_its_name(warehouse: Warehouse, query: str) -> None:
+    warehouse.create("raw.things", SCHEMA)
+    with pytest.raises(SchemaMismatchError, match="missing"):
+        warehouse.scalar(query)
 
 
 @pytest.mark.parametrize("name", ["raw.things; DROP TABLE x", "raw.", "", "a b", '"a"'])

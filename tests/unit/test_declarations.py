@@ -180,6 +180,9 @@ def test_retraining_watches_only_what_can_be_counted(metric):
         ({"value": "v", "classes": ("a", "?")}, r"class '\?' has no letter or digit"),
         ({"value": "v", "classes": ("a", "b"), "range": (0, 1)}, "declare one of them"),
         ({"delay": timedelta(days=-1)}, "delay"),
+        ({"share": (0.7, 0.1)}, "share is .*the lowest and then the highest"),
+        ({"share": (0.1, 1.1)}, "both within 0 and 1"),
+        ({"value": "v", "range": (3, 1)}, "range is .*the lowest and then the highest"),
     ],
 )
 def test_a_label_that_contradicts_itself_is_refused(label, said):
