@@ -23,6 +23,9 @@ Mask = npt.NDArray[np.bool_]
 
 _ZONE = r"(Z|z|[+-]\d{2}(:?\d{2})?)"
 _TIME = r"\d{4}-\d{2}-\d{2}[ Tt]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?"
+_CONTROL = r"[\x00-\x1f\x7f-\x9f\x{2028}\x{2029}]"
+"""Characters that no identifier has: line breaks, tabs, and what no screen shows."""
+
 _NUMBER = r"([+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[nN]a[nN]|[+-]?[iI]nf(inity)?)"
 
 
@@ -171,7 +174,12 @@ def _clean(column: RawColumn, values: pa.Array, unreadable: Mask | None = None) 
     if column.kind == "number":
         values = pc.if_else(pc.is_nan(values), None, values)
     nothing = np.zeros(len(values), np.bool_)
-    return Converted(values, nothing if unreadable is None else unreadable, nothing)
+    unreadable = nothing if unreadable is None else unreadable
+    if column.kind == "identifier":
+        control = pc.fill_null(pc.match_substring_regex(values, _CONTROL), fill_value=False)
+        if pc.any(control).as_py():
+            values, unreadable = pc.if_else(control, None, values), unreadable | np.asarray(control)
+    return Converted(values, unreadable, nothing)
 
 
 def _nulls(values: pa.Array) -> Mask:

@@ -13,9 +13,11 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ml_platform.errors import SchemaMismatchError, UnreadableFileError
 from ml_platform.ingestion.convert import Converted, accepts, from_json, from_text, from_typed
+from ml_platform.ingestion.csv_records import Malformed, MarkedEnd, Records
 from ml_platform.ingestion.landing import LandingFile, suffix_of
 from ml_platform.ingestion.source import RawSource
 
@@ -23,6 +25,7 @@ __all__ = ["Part", "check_header", "no_zone", "parts"]
 
 BATCH_ROWS = 65_536
 CSV_BLOCK_BYTES = 8 << 20
+_TOO_LONG = "straddling object"
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Part:
     columns: dict[str, Converted]
     numbers: npt.NDArray[np.int64]
     original: Callable[[int], dict[str, Any]]
-    malformed: list[tuple[int, str, str]] = field(default_factory=list)
+    malformed: list[Malformed] = field(default_factory=list)
 
 
 def check_header(file: LandingFile, source: RawSource) -> None:
@@ -48,7 +51,7 @@ def check_header(file: LandingFile, source: RawSource) -> None:
         case "parquet":
             _parquet_columns(file, source)
         case "csv":
-            _csv_columns(file, source)
+            _present(file, source, _csv_header(file))
         case _:
             with _open(file) as stream:
                 stream.readline()
@@ -122,7 +125,7 @@ def _parquet(file: LandingFile, source: RawSource) -> Iterator[Part]:
 
     present = _parquet_columns(file, source)
     before = 0
-    with pq.ParquetFile(file.path) as parquet:
+    with pq.ParquetFile(file.path, page_checksum_verification=True) as parquet:
         for batch in parquet.iter_batches(BATCH_ROWS, columns=present):
             columns = {name: from_typed(source.columns[name], batch.column(name)) for name in present}
             yield Part(columns, np.arange(before + 1, before + 1 + batch.num_rows), _original(batch))
@@ -145,30 +148,29 @@ def _value(one: pa.Array) -> Any:  # noqa: ANN401
     return one[0].as_py()
 
 
-def _csv_columns(file: LandingFile, source: RawSource) -> list[str]:
+def _csv_header(file: LandingFile) -> list[str]:
     with _open(file) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
-        return _present(file, source, next(csv.reader(text), []))
+        return next(csv.reader(text), [])
 
 
 def _csv(file: LandingFile, source: RawSource) -> Iterator[Part]:
     from pyarrow import csv as arrow_csv
 
-    present = _csv_columns(file, source)
-    skipped: dict[int, tuple[int, str, str]] = {}
+    header = _csv_header(file)
+    present = _present(file, source, header)
+    single = [name for name in present if source.columns[name].kind != "text"]
+    records = Records()
 
     def skip(row: Any) -> str:  # noqa: ANN401 (pyarrow.csv.InvalidRow)
-        number = row.number - 1  # the header is its row 1
-        skipped[number] = (
-            number,
-            f"the header has {row.expected_columns} columns, the row another number",
-            row.text,
-        )
+        reason = f"the header has {row.expected_columns} columns, the row another number"
+        records.skipped[row.number - 1] = (reason, row.text)  # the header is its row 1
         return "skip"
 
-    last, reported = 0, 0
-    with _open(file) as stream:
+    whole = False
+    with _open(file) as stream, _naming_long_records(file):
+        marked = MarkedEnd(stream, len(header))
         reader = arrow_csv.open_csv(
-            stream,
+            marked,
             # Threads would make it forget the numbers of malformed rows.
             read_options=arrow_csv.ReadOptions(use_threads=False, block_size=CSV_BLOCK_BYTES),
             parse_options=arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
@@ -180,38 +182,64 @@ def _csv(file: LandingFile, source: RawSource) -> Iterator[Part]:
             ),
         )
         for batch in reader:
-            numbers = _numbers(last, batch.num_rows, skipped)
-            last = int(numbers[-1]) if len(numbers) else last
+            rows = batch
+            if batch.num_rows and all(column[-1].as_py() == marked.mark for column in batch.columns):
+                rows, whole = batch.slice(0, batch.num_rows - 1), True
+            broken = _broken(rows, single)
+            numbers, malformed = records.next(rows.num_rows, broken)
+            if broken:
+                keep = np.ones(rows.num_rows, np.bool_)
+                keep[list(broken)] = False
+                rows, numbers = rows.filter(pa.array(keep)), numbers[keep]
             columns = {
                 name: from_text(
-                    source.columns[name], batch.column(name), naive_is_utc=name in source.naive_is_utc
+                    source.columns[name], rows.column(name), naive_is_utc=name in source.naive_is_utc
                 )
                 for name in present
             }
-            yield Part(columns, numbers, _original(batch), list(skipped.values())[reported:])
-            reported = len(skipped)
-    if skipped and max(skipped) > last and not _ends_with_newline(file):
+            yield Part(columns, numbers, _original(rows), malformed)
+    if not whole:
         raise UnreadableFileError(
-            f"{file.name} ends in the middle of row {max(skipped)}: {skipped[max(skipped)][2]!r}; replace it "
-            f"by a whole file"
+            f"{file.name} ends within a quoted value; close the quote that is open, or replace the file by a whole one"
         )
-    if len(skipped) > reported:
-        yield Part({}, np.arange(0), lambda _: {}, list(skipped.values())[reported:])
+    if records.ends_malformed and not marked.ends_with_newline:
+        text = records.skipped[max(records.skipped)][1]
+        raise UnreadableFileError(
+            f"{file.name} ends in the middle of row {max(records.skipped)}: {text!r}; replace it by a whole file"
+        )
+    if rest := records.rest():
+        yield Part({}, np.arange(0), lambda _: {}, rest)
 
 
-def _numbers(last: int, count: int, skipped: dict[int, Any]) -> npt.NDArray[np.int64]:
-    """The next ``count`` row numbers after ``last`` that were not skipped."""
-    holes = sum(number > last for number in skipped)
-    numbers = np.arange(last + 1, last + 1 + count + holes)
-    return numbers[~np.isin(numbers, list(skipped))][:count] if holes else numbers
+@contextmanager
+def _naming_long_records(file: LandingFile) -> Iterator[None]:
+    try:
+        yield
+    except pa.ArrowInvalid as error:
+        if _TOO_LONG not in str(error):
+            raise
+        raise UnreadableFileError(
+            f"{file.name} has a record of more than {CSV_BLOCK_BYTES >> 20} MiB, as when a quote is not closed;"
+            " close it, or replace the file"
+        ) from error
 
 
-def _ends_with_newline(file: LandingFile) -> bool:
-    if suffix_of(file.path.name).endswith(".gz"):
-        return True  # gzip itself notices a missing end
-    with file.path.open("rb") as stream:
-        stream.seek(-1, io.SEEK_END)
-        return stream.read(1) in b"\r\n"
+def _broken(rows: pa.RecordBatch, single: Sequence[str]) -> dict[int, tuple[str, str]]:
+    """Position to reason and text of records with a line break in a column that can have none."""
+    found: dict[int, tuple[str, str]] = {}
+    for name in single:
+        column = rows.column(name)
+        breaks = pc.or_(pc.match_substring(column, "\n"), pc.match_substring(column, "\r"))
+        for row in np.flatnonzero(np.asarray(pc.fill_null(breaks, fill_value=False))):
+            text = ",".join(_quoted(value) for value in rows.slice(row, 1).to_pylist()[0].values())
+            found.setdefault(int(row), (f"{name} has a line break, as when a quote is not closed", text))
+    return found
+
+
+def _quoted(value: str | None) -> str:
+    """A value as a CSV file has it."""
+    text = value or ""
+    return '"' + text.replace('"', '""') + '"' if "\n" in text or "\r" in text else text
 
 
 def _json(file: LandingFile, source: RawSource) -> Iterator[Part]:
@@ -222,7 +250,7 @@ def _json(file: LandingFile, source: RawSource) -> Iterator[Part]:
         while chunk := list(islice(lines, BATCH_ROWS)):
             objects: list[dict[str, Any]] = []
             numbers: list[int] = []
-            malformed: list[tuple[int, str, str]] = []
+            malformed: list[Malformed] = []
             for number, line in chunk:
                 if not line.strip():
                     continue

@@ -89,7 +89,7 @@ class LandingFolder:
         """Entries of the landing folder that belong to no source, each with the reason."""
         known = {source.name for source in sources}
         return [
-            f"{entry.name}: no such source; there are {', '.join(sorted(known)) or 'none'}"
+            f"{_shown(entry.name)}: no such source; there are {', '.join(sorted(known)) or 'none'}"
             for entry in sorted(_entries(self.path), key=lambda entry: entry.name)
             if entry.name not in known
         ]
@@ -144,20 +144,31 @@ def _entries(folder: Path | str) -> list["os.DirEntry[str]"]:
 
 def _usable(folder: Path | str) -> Iterator["os.DirEntry[str]"]:
     """Files of a folder that can be loaded by their names, in no order."""
-    return (e for e in _entries(folder) if e.name.lower().endswith(SUFFIXES) and e.is_file())
+    return (e for e in _entries(folder) if _can_be_loaded(e.name) and e.is_file())
+
+
+def _can_be_loaded(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and _shown(name) == name
+
+
+def _shown(name: str) -> str:
+    """A file's name as text; of bytes that are not UTF-8, their codes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _oddities(folder: Path, source: RawSource) -> Iterator[str]:
     pattern = f"<{source.cadence.pattern}>"
     for entry in _entries(folder):
-        name = f"{source.name}/{entry.name}"
+        name = f"{source.name}/{_shown(entry.name)}"
         if not entry.is_dir():
             yield f"{name}: a file outside {source.cadence.one}'s folder; move it to {source.name}/{pattern}/"
         elif not source.cadence.is_key(entry.name):
-            yield f"{name}: {_wrong_key(entry.name, source.cadence)}"
+            yield f"{name}: {_wrong_key(_shown(entry.name), source.cadence)}"
         else:
             for path in _entries(folder / entry.name):
-                if not (path.name.lower().endswith(SUFFIXES) and path.is_file()):
+                if _shown(path.name) != path.name:
+                    yield f"{name}/{_shown(path.name)}: the name is not UTF-8; rename it"
+                elif not (path.name.lower().endswith(SUFFIXES) and path.is_file()):
                     yield f"{name}/{path.name}: not one of {', '.join(SUFFIXES)}; convert or remove it"
 
 

@@ -27,8 +27,8 @@ class RawColumn(Declaration):
     ======================== ================================= =======================================
     kind                     accepted in files                 stored as
     ======================== ================================= =======================================
-    identifier               text, kept as it is; integers,    text (12 becomes ``12``)
-                         UUIDs
+    identifier               text without control characters,  text (12 becomes ``12``)
+                         kept as it is; integers, UUIDs
     timestamp                an instant: with a time zone      ``timestamp[us, tz=UTC]``
     number                   integers, floats, decimals        float64; NaN is a missing value
     text, boolean, date      the same                          the same

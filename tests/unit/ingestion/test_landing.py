@@ -1,5 +1,8 @@
 """Finding days and files, and saying what is odd."""
 
+import json
+import os
+
 import pytest
 from pydantic import ValidationError
 
@@ -55,6 +58,25 @@ def test_odd_things_are_named_and_do_no_harm(place, things) -> None:
     assert not outcome.passed
     assert outcome.severity == "WARN"
     assert outcome.metadata["number"] == 10
+
+
+def test_a_name_that_is_not_utf8_is_told_and_stops_nothing_else(place, things) -> None:
+    place.drop(DAY, "good.csv", "id,seen,amount\na,2020-01-01T10:00:00Z,1\n")
+    place.drop("2020-01-02", "good.csv", "id,seen,amount\nb,2020-01-02T10:00:00Z,1\n")
+    for folder, name in ((place.landing / "things" / DAY, b"caf\xe9.csv"), (place.landing, b"caf\xe9")):
+        (folder / os.fsdecode(name)).write_bytes(b"x")
+    place.path("2020-01-03", os.fsdecode(b"caf\xe9.csv")).write_bytes(b"x")
+    assert place.folder.partitions(things) == [DAY, "2020-01-02"]
+    assert [load.rows for load in place.load(DAY, "2020-01-02")] == [1, 1]
+    outcome = landing_outcome(place.folder, things, [things])
+    assert not outcome.passed
+    assert (
+        sum(
+            r"caf\xe9" in text for text in (*place.folder.oddities(things), *place.folder.strangers([things]))
+        )
+        == 3
+    )
+    assert json.dumps(outcome.metadata, ensure_ascii=False).encode()
 
 
 def test_a_day_without_a_required_source_is_odd(place, things) -> None:

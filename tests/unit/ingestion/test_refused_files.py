@@ -4,6 +4,7 @@ import gzip
 import io
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -26,6 +27,17 @@ def parquet(**columns: pa.Array | None) -> bytes:
     sink = io.BytesIO()
     pq.write_table(pa.table({k: v for k, v in (whole | columns).items() if v is not None}), sink)
     return sink.getvalue()
+
+
+def flipped() -> bytes:
+    """A file whose pages have checksums, one bit of an amount turned over."""
+    sink, amounts = io.BytesIO(), pa.array([1.0 + n for n in range(1000)])
+    seen = pa.array([datetime(2020, 1, 1, tzinfo=UTC)] * 1000, pa.timestamp("us", tz="UTC"))
+    table = pa.table({"id": [str(n) for n in range(1000)], "seen": seen, "amount": amounts})
+    pq.write_table(table, sink, compression="none", use_dictionary=False, write_page_checksum=True)
+    content = bytearray(sink.getvalue())
+    content[content.index(np.float64(500).tobytes())] ^= 1
+    return bytes(content)
 
 
 def json_lines(**values: str) -> str:
@@ -69,6 +81,21 @@ UNREADABLE = {
     "cut.csv.gz": (gzip.compress((GOOD * 1000).encode())[:-20], "cannot be read as its name says"),
     "cut.jsonl.gz": (gzip.compress((json_lines() * 1000).encode())[:-20], "cannot be read as its name says"),
     "binary.csv": (HEADER.encode() + b"\xff\xfe\x00,\x81,1\n", "cannot be read as its name says"),
+    "row cut.csv.gz": (
+        gzip.compress((HEADER + "x,2020-01-01T10:00:00Z,1\ny,2020-01").encode()),
+        "middle of row 2",
+    ),
+    "quote.csv": (
+        HEADER + 'x,2020-01-01T10:00:00Z,1\n"y,2020-01-01T10:00:00Z,1\n' + 50 * GOOD[len(HEADER) :],
+        "ends within a quoted value",
+    ),
+    "last quote.csv": (HEADER + 'x,2020-01-01T10:00:00Z,"1\n', "ends within a quoted value"),
+    "quote.csv.gz": (
+        gzip.compress((HEADER + '"x,2020-01-01T10:00:00Z,1').encode()),
+        "ends within a quoted value",
+    ),
+    "long quote.csv": (HEADER + '"x' + 400_000 * GOOD[len(HEADER) :], "as when a quote is not closed"),
+    "flipped.parquet": (flipped(), "cannot be read as its name says"),
     "cut.csv": ((HEADER + "x,2020-01-01T10:00:00Z,1\ny,2020-01").encode(), "ends in the middle of row 2"),
     "cut.jsonl": ((json_lines() * 2)[:-20].encode(), "ends in the middle of line 2"),
     "not json.jsonl": (b"id,seen,amount\nx,y,z\n", "none of its 2 rows"),
