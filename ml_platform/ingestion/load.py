@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_platform.cadence import Cadence
+from ml_platform.errors import ConflictError
 from ml_platform.ingestion.landing import LandingFile, LandingFolder
 from ml_platform.ingestion.quarantine import prepare_quarantine, replace_quarantine
 from ml_platform.ingestion.readers import Rejected, as_json, check_columns, read_rows
@@ -63,14 +63,18 @@ def load_partitions(
     landing: LandingFolder,
     warehouse: Warehouse,
     progress: Callable[[str], None] = _LOG.info,
+    also: Callable[[str], None] = lambda _: None,
 ) -> list[PartitionLoad]:
     """Load partitions of a source, replacing what the tables have of them. One without files has no rows.
+
+    Of the rows with one id the one in the earliest partition is kept. Partitions whose rows are others because of that
+    (one holds an id that comes now in an earlier one; one has an id in quarantine that is not kept any more where it
+    was) are loaded again with those that are asked for, so that the tables are always those that loading all files in
+    order would give.
 
     The headers of all files are looked at first, and a partition is written only when every row of it was read, so
     that a file that is refused leaves the tables as they were. Killed at any instant and run again, the
     result is the same.
-
-    A row whose id was loaded in another partition before is a duplicate, even if it is the earlier one.
 
     Args:
         source: what is loaded.
@@ -78,86 +82,120 @@ def load_partitions(
         landing: where the files are.
         warehouse: where the tables are.
         progress: told how far it is.
+        also: told each partition that is loaded beside those that were asked for, before its files are read.
 
     Returns:
-        One for each partition, in order.
+        One for each partition that was loaded, in order.
 
     Raises:
         ConfigurationError: a key is none of the source's cadence.
         UnreadableFileError: a file is empty, damaged, or ends in the middle.
         SchemaMismatchError: a file lacks a column, or has one of another type.
+        ConflictError: somebody else loaded partitions of the source meanwhile.
     """
-    keys = sorted(set(keys))
-    for key in keys:
-        source.cadence.start(key)
-    files = landing.files(source, keys)
-    for file in files:
-        check_columns(file, source)
+    loading = _Loading(source, landing, warehouse, also, progress)
+    loading.add(keys)
     loads: list[PartitionLoad] = []
-    while len(loads) < len(keys):
-        coming = keys[len(loads) :]
-        loads += _load_together(source, coming, _first(coming, files), files, warehouse, progress)
-    return loads
+    while loading.coming:
+        loads += loading.next()
+    return sorted(loads, key=lambda load: load.partition)
 
 
-def _first(keys: Sequence[str], files: Sequence[LandingFile]) -> Sequence[str]:
-    """As many of the partitions as are loaded in one transaction."""
-    sizes = Counter[str]()
-    for file in files:
-        sizes[file.partition] += file.size
-    size = 0
-    for position, key in enumerate(keys):
-        size += sizes[key]
-        if position and size > BYTES_AT_ONCE:
-            return keys[:position]
-    return keys
+class _Loading:
+    """The partitions of one call, in order, and those that turn out to be affected."""
 
+    def __init__(
+        self,
+        source: RawSource,
+        landing: LandingFolder,
+        warehouse: Warehouse,
+        also: Callable[[str], None],
+        progress: Callable[[str], None],
+    ) -> None:
+        self._source, self._landing, self._warehouse = source, landing, warehouse
+        self._also, self._progress = also, progress
+        self._files: dict[str, list[LandingFile]] = {}
+        self._done: set[str] = set()
+        self.coming: list[str] = []
 
-def _load_together(
-    source: RawSource,
-    coming: Sequence[str],
-    keys: Sequence[str],
-    files: Sequence[LandingFile],
-    warehouse: Warehouse,
-    progress: Callable[[str], None],
-) -> list[PartitionLoad]:
-    started = time.monotonic()
-    files = [file for file in files if keys[0] <= file.partition <= keys[-1]]
-    column, values = source.cadence.column, [source.cadence.column_value(key) for key in keys]
-    with open_staging(source) as staging:
-        _stage(staging, source, files, progress)
+    def add(self, keys: Iterable[str]) -> None:
+        """Note partitions to load; the headers of their files are looked at."""
+        new = sorted(set(keys))
+        for key in new:
+            self._source.cadence.start(key)
+        self._files |= {key: [] for key in new}
+        for file in self._landing.files(self._source, new):
+            check_columns(file, self._source)
+            self._files[file.partition].append(file)
+        self.coming = sorted({*self.coming, *new})
+
+    def next(self) -> list[PartitionLoad]:
+        """Load as many as are loaded in one transaction, and the affected ones between them."""
+        started = time.monotonic()
+        keys, new = self._first(), self._first()
+        with open_staging(self._source) as staging:
+            while new:
+                files = [file for key in new for file in self._files[key]]
+                _stage(staging, self._source, files, self._progress)
+                more = self._affected(staging, keys)
+                for key in sorted(more):
+                    self._also(key)
+                self.add(more)
+                new = [key for key in sorted(more) if key <= keys[-1]]
+                keys = sorted([*keys, *new])
+            versions = self._write(staging, keys)
+            rejections = staging.rejections()
+        self.coming = [key for key in self.coming if key not in set(keys)]
+        self._done.update(keys)
+        seconds = (time.monotonic() - started) / len(keys)
+        return [
+            PartitionLoad(
+                partition=key,
+                rows=versions[key][1],
+                quarantined=sum(rejections.get(key, {}).values()),
+                duplicates=rejections.get(key, {}).get(f"duplicate {self._source.unique}", 0),
+                files=len(self._files[key]),
+                bytes=sum(file.size for file in self._files[key]),
+                version=versions[key][0],
+                seconds=seconds,
+                reasons=rejections.get(key, {}),
+            )
+            for key in keys
+        ]
+
+    def _first(self) -> list[str]:
+        """As many of the coming partitions as are loaded in one transaction."""
+        size = 0
+        for position, key in enumerate(self.coming):
+            size += sum(file.size for file in self._files[key])
+            if position and size > BYTES_AT_ONCE:
+                return self.coming[:position]
+        return list(self.coming)
+
+    def _affected(self, staging: Staging, keys: Sequence[str]) -> set[str]:
+        return staging.affected(self._warehouse, keys, {*self.coming, *keys}) - self._done
+
+    def _write(self, staging: Staging, keys: Sequence[str]) -> dict[str, tuple[str, int]]:
+        source, warehouse, cadence = self._source, self._warehouse, self._source.cadence
+        values = [cadence.column_value(key) for key in keys]
 
         def accepted() -> Iterator[pa.RecordBatch]:
             # Within the transaction, so that nobody writes between looking for duplicates and writing.
-            staging.reject_duplicates(warehouse, coming)
+            if more := self._affected(staging, keys):
+                raise ConflictError(
+                    f"{source.relation}: {', '.join(sorted(more))} changed while {', '.join(keys[:3])} were read; "
+                    "run again"
+                )
+            staging.reject_duplicates()
             yield from staging.accepted()
 
         with warehouse.session():
             warehouse.create(source.relation, source.schema)
             prepare_quarantine(warehouse)
-            warehouse.replace_partitions(source.relation, column, values, accepted(), source.schema)
+            warehouse.replace_partitions(source.relation, cadence.column, values, accepted(), source.schema)
             replace_quarantine(warehouse, source, keys, staging.rejected())
-            found = warehouse.partition_versions(source.relation, column, values)
-        rejections = staging.rejections()
-    seconds = (time.monotonic() - started) / len(keys)
-    versions = {source.cadence.key_of(value): version for value, version in found.items()}
-    sizes: dict[str, list[int]] = {key: [] for key in keys}
-    for file in files:
-        sizes[file.partition].append(file.size)
-    return [
-        PartitionLoad(
-            partition=key,
-            rows=versions[key][1],
-            quarantined=sum(rejections.get(key, {}).values()),
-            duplicates=rejections.get(key, {}).get(f"duplicate {source.unique}", 0),
-            files=len(sizes[key]),
-            bytes=sum(sizes[key]),
-            version=versions[key][0],
-            seconds=seconds,
-            reasons=rejections.get(key, {}),
-        )
-        for key in keys
-    ]
+            found = warehouse.partition_versions(source.relation, cadence.column, values)
+        return {cadence.key_of(value): version for value, version in found.items()}
 
 
 def _stage(
@@ -237,6 +275,8 @@ def _validate(
                 row["row_number"],
                 violation.reason,
                 _record(source, row),
+                None,
+                None,
                 violation.rule,
             ]
             for violation, row in zip(found, broken.to_pylist(), strict=True)
@@ -254,7 +294,7 @@ def _record(source: RawSource, row: dict[str, Any]) -> str:
 def _rejected_table(source: RawSource, file: LandingFile, rejected: Sequence[Rejected]) -> pa.Table:
     start = source.cadence.start(file.partition)
     place = [source.name, file.partition, start, file.name]
-    return _table([[*place, r.row_number, r.reason, r.record, r.kind] for r in rejected])
+    return _table([[*place, r.row_number, r.reason, r.record, None, None, r.kind] for r in rejected])
 
 
 def _table(rows: Sequence[Sequence[Any]]) -> pa.Table:

@@ -20,12 +20,15 @@ QUARANTINE = pa.schema(
         ("row_number", pa.int64()),
         ("reason", pa.string()),
         ("record", pa.string()),
+        ("duplicate_id", pa.string()),
+        ("kept_in", pa.string()),
     ]
 )
 """Columns of the table.
 
 ``partition`` is the key in the source's own cadence and ``starts_at`` its start, so that sources of several cadences
-can be ordered together; ``file`` is relative to the landing folder, ``record`` the row as JSON.
+can be ordered together; ``file`` is relative to the landing folder, ``record`` the row as JSON. Of a row that repeats
+the id of another, ``duplicate_id`` is that id, and ``kept_in`` the partition of the row that was kept.
 """
 
 
