@@ -2,29 +2,77 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from ml_platform.checks import CheckOutcome
 from ml_platform.ingestion.landing import LandingFolder
 from ml_platform.ingestion.load import PartitionLoad
+from ml_platform.ingestion.quarantine import DUPLICATE, QUARANTINE_TABLE
 from ml_platform.ingestion.source import RawSource
+from ml_platform.warehouse.base import Warehouse
 
-__all__ = ["duplicates_outcome", "landing_outcome", "quarantine_outcome"]
+__all__ = ["Tally", "duplicates_outcome", "landing_outcome", "quarantine_outcome", "tally"]
 
 SHOWN = 20
 
 
-def quarantine_outcome(source: RawSource, loads: Sequence[PartitionLoad]) -> CheckOutcome:
-    """Fails when more than ``max_quarantined_share`` of some partition's rows broke a rule, duplicates apart."""
-    broken = {load.partition: load.quarantined - load.duplicates for load in loads}
+class Tally(NamedTuple):
+    """The rows of a partition: those loaded, those that broke a rule, those that repeat an id."""
+
+    rows: int = 0
+    broken: int = 0
+    repeated: int = 0
+
+    @property
+    def total(self) -> int:
+        """All rows of its files."""
+        return sum(self)
+
+
+def tally(warehouse: Warehouse, source: RawSource) -> dict[str, Tally]:
+    """Count the rows of every partition of a source, loaded and in quarantine, whenever it was loaded."""
+    sql, cadence = warehouse.dialect, source.cadence
+    found: dict[str, Tally] = {}
+    if warehouse.exists(source.relation):
+        column, table = sql.quoted(cadence.column), sql.quoted(source.relation)
+        counted = warehouse.table(f"SELECT {column} AS place, count(*) AS n FROM {table} GROUP BY {column}")
+        found = {cadence.key_of(row["place"]): Tally(row["n"]) for row in counted.to_pylist()}
+    if warehouse.exists(QUARANTINE_TABLE):
+        rejected = f"""SELECT partition, count(*) AS n,
+                count(CASE WHEN reason LIKE {sql.parameter("duplicate")} THEN 1 END) AS repeated
+            FROM {sql.quoted(QUARANTINE_TABLE)} WHERE source = {sql.parameter("source")} GROUP BY partition"""
+        values = {"source": source.name, "duplicate": f"{DUPLICATE} of {source.unique} %"}
+        for row in warehouse.table(rejected, values).to_pylist():
+            rows = found.get(row["partition"], Tally()).rows
+            found[row["partition"]] = Tally(rows, row["n"] - row["repeated"], row["repeated"])
+    return dict(sorted(found.items()))
+
+
+def quarantine_outcome(
+    source: RawSource, tallies: Mapping[str, Tally], loads: Sequence[PartitionLoad] = ()
+) -> CheckOutcome:
+    """Fails when more than ``max_quarantined_share`` of some partition's rows broke a rule, duplicates apart.
+
+    Args:
+        source: the source.
+        tallies: of all its partitions, so that a good one does not hide a bad one that was loaded before.
+        loads: those that were loaded now; their reasons are told.
+    """
+    broken = {key: one.broken for key, one in tallies.items()}
     what = "are in quarantine for breaking a rule"
-    return _outcome(source, "quarantine", loads, broken, source.max_quarantined_share, what)
+    return _outcome(source, "quarantine", tallies, broken, source.max_quarantined_share, what, loads)
 
 
-def duplicates_outcome(source: RawSource, loads: Sequence[PartitionLoad]) -> CheckOutcome:
-    """Warns when more than ``max_duplicate_share`` of some partition's rows repeat the id of one that was kept."""
-    repeated = {load.partition: load.duplicates for load in loads}
+def duplicates_outcome(
+    source: RawSource, tallies: Mapping[str, Tally], loads: Sequence[PartitionLoad] = ()
+) -> CheckOutcome:
+    """Warns when more than ``max_duplicate_share`` of some partition's rows repeat the id of one that was kept.
+
+    Args: as those of :func:`quarantine_outcome`.
+    """
+    repeated = {key: one.repeated for key, one in tallies.items()}
     what = f"are in quarantine for repeating a {source.unique}"
-    return _outcome(source, "duplicates", loads, repeated, source.max_duplicate_share, what)
+    return _outcome(source, "duplicates", tallies, repeated, source.max_duplicate_share, what, loads)
 
 
 def landing_outcome(landing: LandingFolder, source: RawSource, sources: Sequence[RawSource]) -> CheckOutcome:
@@ -60,20 +108,19 @@ def landing_outcome(landing: LandingFolder, source: RawSource, sources: Sequence
 def _outcome(
     source: RawSource,
     name: str,
-    loads: Sequence[PartitionLoad],
+    tallies: Mapping[str, Tally],
     counted: Mapping[str, int],
     limit: float,
     what: str,
+    loads: Sequence[PartitionLoad],
 ) -> CheckOutcome:
-    shares = {
-        load.partition: counted[load.partition] / max(load.rows + load.quarantined, 1) for load in loads
-    }
+    shares = {key: counted[key] / max(one.total, 1) for key, one in tallies.items()}
     above = [key for key, share in shares.items() if share > limit]
     worst = max(shares.items(), key=lambda item: item[1], default=None)
     reasons: Counter[str] = Counter()
     for load in loads:
         reasons.update(load.reasons)
-    rows = sum(load.rows + load.quarantined for load in loads)
+    rows = sum(one.total for one in tallies.values())
     description = f"{sum(counted.values())} of {rows} rows {what}"
     if worst and above:
         some = f"{len(above)} {source.cadence.noun}{'s are' if len(above) > 1 else ' is'}"

@@ -66,6 +66,18 @@ class LandingFolder:
                 found.append(LandingFile(folder / entry.name, name, key, entry.stat().st_size))
         return found
 
+    def folders(self, source: RawSource) -> list[str]:
+        """Keys of the source's partitions that have a folder, with files or without, in order."""
+        return self._keys(source)
+
+    def is_archived(self, source: RawSource, key: str) -> bool:
+        """Tell whether a partition has no folder because it is older than folders are kept."""
+        if source.retention is None:
+            return False
+        folders, cadence = self._keys(source), source.cadence
+        old = not folders or cadence.end(key) <= cadence.end(folders[-1]) - source.retention
+        return old and key not in folders
+
     def fingerprint(self, source: RawSource, key: str) -> str | None:
         """Hash of the bytes and formats of a partition's files; it changes when they have to be loaded again.
 

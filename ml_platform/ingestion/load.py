@@ -17,6 +17,7 @@ from ml_platform.ingestion.readers import Rejected, as_json, check_columns, read
 from ml_platform.ingestion.rules import violations
 from ml_platform.ingestion.source import RawSource
 from ml_platform.ingestion.staging import REJECTED, Staging, open_staging
+from ml_platform.ingestion.withdrawal import refuse_lost
 from ml_platform.user_code import call_user_code
 from ml_platform.warehouse.base import Warehouse
 
@@ -65,7 +66,9 @@ def load_partitions(
     progress: Callable[[str], None] = _LOG.info,
     also: Callable[[str], None] = lambda _: None,
 ) -> list[PartitionLoad]:
-    """Load partitions of a source, replacing what the tables have of them. One without files has no rows.
+    """Load partitions of a source, replacing what the tables have of them.
+
+    One without files has no rows: it is withdrawn.
 
     Of the rows with one id the one in the earliest partition is kept. Partitions whose rows are others because of that
     (one holds an id that comes now in an earlier one; one has an id in quarantine that is not kept any more where it
@@ -91,6 +94,7 @@ def load_partitions(
         ConfigurationError: a key is none of the source's cadence.
         UnreadableFileError: a file is empty, damaged, or ends in the middle.
         SchemaMismatchError: a file lacks a column, or has one of another type.
+        DataError: the folders of more than 3 partitions and more than a tenth of those loaded are gone, or of all.
         ConflictError: somebody else loaded partitions of the source meanwhile.
     """
     loading = _Loading(source, landing, warehouse, also, progress)
@@ -123,6 +127,7 @@ class _Loading:
         new = sorted(set(keys))
         for key in new:
             self._source.cadence.start(key)
+        refuse_lost(self._source, new, self._landing, self._warehouse)
         self._files |= {key: [] for key in new}
         for file in self._landing.files(self._source, new):
             check_columns(file, self._source)
@@ -173,7 +178,8 @@ class _Loading:
         return list(self.coming)
 
     def _affected(self, staging: Staging, keys: Sequence[str]) -> set[str]:
-        return staging.affected(self._warehouse, keys, {*self.coming, *keys}) - self._done
+        found = staging.affected(self._warehouse, keys, {*self.coming, *keys}) - self._done
+        return {key for key in found if not self._landing.is_archived(self._source, key)}
 
     def _write(self, staging: Staging, keys: Sequence[str]) -> dict[str, tuple[str, int]]:
         source, warehouse, cadence = self._source, self._warehouse, self._source.cadence

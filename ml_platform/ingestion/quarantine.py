@@ -7,9 +7,12 @@ import pyarrow as pa
 from ml_platform.ingestion.source import RawSource
 from ml_platform.warehouse.base import Warehouse
 
-__all__ = ["QUARANTINE", "QUARANTINE_TABLE", "prepare_quarantine", "replace_quarantine"]
+__all__ = ["DUPLICATE", "QUARANTINE", "QUARANTINE_TABLE", "prepare_quarantine", "replace_quarantine"]
 
 QUARANTINE_TABLE = "raw.quarantine"
+
+DUPLICATE = "duplicate"
+"""Begins the reason of a row that repeats the id of another."""
 
 QUARANTINE = pa.schema(
     [

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
@@ -115,6 +116,12 @@ class RawSource(Declaration):
     required: bool = Field(
         default=False,
         description="A warning tells of each partition that another source of this cadence has and this one lacks.",
+    )
+    retention: timedelta | None = Field(
+        default=None,
+        gt=timedelta(0),
+        description="How long folders stay in the landing folder, counted back from the newest; older ones may be "
+        "removed, and their rows stay. None: a folder that is removed withdraws its rows.",
     )
     description: str = Field(default="", description="For a person: the rows, and where they come from.")
     owner: str = Field(default="", description="`team:<name>` or an e-mail address.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ml_platform.ingestion.quarantine import QUARANTINE, QUARANTINE_TABLE
+from ml_platform.ingestion.quarantine import DUPLICATE, QUARANTINE, QUARANTINE_TABLE
 from ml_platform.ingestion.source import RawSource
 from ml_platform.warehouse.base import Warehouse
 from ml_platform.warehouse.duckdb_dialect import DuckDBDialect
@@ -17,7 +17,6 @@ __all__ = ["REJECTED", "Staging", "open_staging"]
 REJECTED = QUARANTINE.append(pa.field("kind", pa.string()))
 """Columns of :data:`~ml_platform.ingestion.quarantine.QUARANTINE`, and the rule that was broken, as counted."""
 
-DUPLICATE = "duplicate"
 MEMORY_LIMIT = "1GB"
 BATCH_ROWS = 65_536
 IDS_AT_ONCE = 100_000

@@ -5,7 +5,7 @@ from functools import partial
 
 import dagster as dg
 
-from ml_platform.ingestion.checks import duplicates_outcome, landing_outcome, quarantine_outcome
+from ml_platform.ingestion.checks import duplicates_outcome, landing_outcome, quarantine_outcome, tally
 from ml_platform.ingestion.landing import LandingFolder
 from ml_platform.ingestion.load import load_partitions
 from ml_platform.ingestion.source import RawSource
@@ -29,11 +29,16 @@ def calendar_of(source: RawSource) -> Calendar:
 def fingerprints(
     sources: Sequence[RawSource], landing: LandingFolder
 ) -> dict[dg.AssetKey, Callable[[str], str | None]]:
-    """Raw asset to a function that says what its files of a partition contain now; None when they have no folder.
+    """Raw asset to a function that says what its files of a partition contain now; None when they were archived.
 
-    So a partition whose folder was archived after it had been loaded stays loaded.
+    A partition whose folder is gone contains nothing, and so is withdrawn; an archived one stays loaded.
     """
-    return {asset_key(source.relation): partial(landing.fingerprint, source) for source in sources}
+
+    def fingerprint(source: RawSource, key: str) -> str | None:
+        found = landing.fingerprint(source, key)
+        return "" if found is None and not landing.is_archived(source, key) else found
+
+    return {asset_key(source.relation): partial(fingerprint, source) for source in sources}
 
 
 def raw_asset(source: RawSource, sources: Sequence[RawSource] = ()) -> dg.AssetsDefinition:
@@ -78,10 +83,18 @@ def raw_asset(source: RawSource, sources: Sequence[RawSource] = ()) -> dg.Assets
         landing: dg.ResourceParam[LandingFolder],
     ) -> Materialized:
         recording = Recording(context, fingerprints([source], landing))
-        loads = load_partitions(source, recording.keys, landing, warehouse, context.log.info)
+
+        def also(partition: str) -> None:
+            recording.read_also(key, partition)
+            context.log.info(
+                "%s/%s holds ids of rows that moved: it is loaded again too", source.name, partition
+            )
+
+        loads = load_partitions(source, recording.keys, landing, warehouse, context.log.info, also)
+        tallies = tally(warehouse, source)
         outcomes = [
-            quarantine_outcome(source, loads),
-            duplicates_outcome(source, loads),
+            quarantine_outcome(source, tallies, loads),
+            duplicates_outcome(source, tallies, loads),
             landing_outcome(landing, source, sources or [source]),
         ]
         recording.finish(

@@ -42,12 +42,20 @@ class Recording:
             if context.has_partition_key_range or context.has_partition_key
             else []
         )
+        self._outside: dict[dg.AssetKey, Callable[[str], str | None]] = {}
+        self._seen: dict[dg.AssetKey, dict[str, str | None]] = {}
         for key in context.selected_asset_keys:
-            if external := nodes[key].external:  # as it is now: a file that changes later is loaded anew
-                now = {partition: external(partition) for partition in self.keys}
-                nodes[key] = replace(nodes[key], external=now.get)
+            if external := nodes[key].external:
+                self._outside[key], self._seen[key] = external, {}
+                nodes[key] = replace(nodes[key], external=self._seen[key].get)
+                for partition in self.keys:
+                    self.read_also(key, partition)
         self.nodes: Graph = nodes
         self._state = Staleness(self.nodes, self.ledger, self.calendars)
+
+    def read_also(self, key: dg.AssetKey, partition: str) -> None:
+        """Note what there is to read outside the graph, as it is now: a file that changes later is loaded anew."""
+        self._seen[key][partition] = self._outside[key](partition)
 
     @cached_property
     def calendar(self) -> Calendar:
@@ -101,6 +109,8 @@ class Recording:
     ) -> dg.DataVersion:
         """Attach version and inputs to the materialisation of ``key``, one by one for each partition.
 
+        A partition that the run was not asked for has a materialisation of its own.
+
         Args:
             key: the asset.
             versions: content version of each partition; for an asset without partitions, its version.
@@ -126,7 +136,12 @@ class Recording:
             elif rows is not None and partition is not None:
                 facts["dagster/partition_row_count"] = rows[partition]
             more = {**(metadata or {}), **(of_partition or {}).get(partition or "", {})}
-            self._context.add_asset_metadata({**more, **facts}, asset_key=key, partition_key=partition)
+            if partition is None or partition in self.keys:
+                self._context.add_asset_metadata({**more, **facts}, asset_key=key, partition_key=partition)
+            else:
+                self._context.log_event(
+                    dg.AssetMaterialization(key, partition=partition, metadata={**more, **facts})
+                )
         self._state.note(key, made)
         distinct = sorted((str(partition), version) for partition, version in made.items())
         data_version = dg.DataVersion(distinct[0][1] if len(distinct) == 1 else digest(distinct))

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from ml_platform.cadence import Cadence
 from ml_platform.errors import ConfigurationError
-from ml_platform.ingestion.checks import landing_outcome, quarantine_outcome
+from ml_platform.ingestion.checks import landing_outcome, quarantine_outcome, tally
 from ml_platform.ingestion.source import RawColumn, RawSource
 
 HEADER = "id,seen,amount\n"
@@ -148,7 +148,8 @@ def test_one_source_tells_of_folders_that_belong_to_none(place, things, weekly: 
 
 def test_a_check_speaks_of_the_source_s_partitions(place, hourly: RawSource) -> None:
     place.drop(HOUR, "a.csv", HEADER + f",{HOUR}:00:00Z,1\nb,{HOUR}:00:00Z,1\n", hourly)
-    outcome = quarantine_outcome(hourly, place.load(HOUR, source=hourly))
+    loads = place.load(HOUR, source=hourly)
+    outcome = quarantine_outcome(hourly, tally(place.warehouse, hourly), loads)
     assert f"1 hour is above 1.00%, worst is {HOUR} with 50.00%" in outcome.description
     assert outcome.metadata["worst_partition"] == HOUR
 

@@ -4,7 +4,7 @@ import json
 
 import pyarrow as pa
 
-from ml_platform.ingestion.checks import duplicates_outcome, quarantine_outcome
+from ml_platform.ingestion.checks import duplicates_outcome, quarantine_outcome, tally
 
 DAY, NEXT = "2020-02-29", "2020-03-01"
 HEADER = "id,seen,amount,note\n"
@@ -150,15 +150,19 @@ def test_the_check_fails_above_the_threshold(place, things) -> None:
     place.drop(DAY, "a.csv", HEADER + rows + "x,2020-02-29T00:00:00Z,-1,\n0,2020-02-29T00:00:00Z,1,\n")
     place.drop(NEXT, "a.csv", HEADER + f"y,{NEXT}T00:00:00Z,1,\n")
     loads = place.load(DAY, NEXT)
-    passed = quarantine_outcome(things, loads)
+    tallies = tally(place.warehouse, things)
+    passed = quarantine_outcome(things, tallies, loads)
     assert passed.passed
     assert passed.metadata["quarantine"] == 1
-    strict = quarantine_outcome(things.model_copy(update={"max_quarantined_share": 0.005}), loads)
+    strict = quarantine_outcome(things.model_copy(update={"max_quarantined_share": 0.005}), tallies, loads)
     assert not strict.passed
     assert strict.severity == "ERROR"
     assert "2020-02-29 with 1.00%" in strict.description
     assert strict.metadata["reasons"] == {"amount is negative": 1, "duplicate id": 1}
-    repeated = duplicates_outcome(things, loads)
+    repeated = duplicates_outcome(things, tallies, loads)
     assert not repeated.passed
     assert repeated.severity == "WARN"
-    assert duplicates_outcome(things, loads[1:]).passed
+    assert duplicates_outcome(things, {NEXT: tallies[NEXT]}).passed
+    place.drop(NEXT, "a.csv", HEADER + f"y,{NEXT}T00:00:00Z,2,\n")
+    again = duplicates_outcome(things, tally(place.warehouse, things), place.load(NEXT))
+    assert not again.passed, "a good day that is loaded later does not hide it"
