@@ -14,6 +14,7 @@ from ml_platform.orchestration.planning.ledger import Ledger
 from ml_platform.orchestration.planning.nodes import nodes_of
 from ml_platform.orchestration.planning.staleness import Staleness
 from ml_platform.orchestration.platform import Platform
+from ml_platform.orchestration.stores import compare_stores
 
 __all__ = ["LANDING_TAG", "landing_sensor", "next_ranges"]
 
@@ -47,6 +48,8 @@ def landing_sensor(platform: Platform) -> dg.SensorDefinition:
     )
     def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         instance = context.instance
+        for line in compare_stores(platform, instance):
+            context.log.warning(line)
         calendars = Calendars(instance)
         added = [new for c, keys in platform.landed().items() for new in calendars.extend(c, keys)]
         calendars.follow(

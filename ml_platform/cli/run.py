@@ -22,6 +22,7 @@ from ml_platform.orchestration.local.run_lock import run_lock
 from ml_platform.orchestration.planning.retraining import due_datasets
 from ml_platform.orchestration.planning.up_to_date import Updater
 from ml_platform.orchestration.pointers import champions, report_all_changes
+from ml_platform.orchestration.stores import compare_stores
 
 __all__ = ["run"]
 
@@ -59,6 +60,8 @@ def run(
         open_instance(platform.settings) as instance,
         platform.backends() as backends,
     ):
+        for line in compare_stores(platform, instance):
+            progress.say(line)
         report_all_changes(active, backends, instance)
         updater = Updater(
             platform.definitions,

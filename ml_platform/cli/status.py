@@ -14,6 +14,7 @@ from ml_platform.models.releases.registry import Registry
 from ml_platform.orchestration.local.home import open_instance
 from ml_platform.orchestration.planning.state import AssetState, asset_states
 from ml_platform.orchestration.pointers import champions
+from ml_platform.orchestration.stores import compare_stores
 
 __all__ = ["status"]
 
@@ -32,6 +33,7 @@ def status(
     """
     platform = load_platform()
     with open_instance(platform.settings) as instance, platform.backends() as backends:
+        lost = compare_stores(platform, instance)
         serving = {
             key: str(entry.version)
             for key, entry in champions(Registry(backends.registry), platform.use_cases).items()
@@ -46,6 +48,8 @@ def status(
         table.add_row(*_row(state))
     console = console_for()
     console.print(table)
+    for line in lost:
+        console.print(f"[red]✗[/] {line}")
     for state in states:
         if state.checks_failed:
             console.print(f"[red]✗[/] {state.asset}: {', '.join(state.checks_failed)}")

@@ -105,6 +105,23 @@ class LocalEventLog(Publisher, EventLog):
                 (topic, consumer, offset),
             )
 
+    def read_mark(self) -> str:
+        """See :class:`~ml_platform.marks.Marked`."""
+        if not self._path.exists():
+            return ""
+        with self._open() as connection:
+            is_there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'mark'").fetchone()
+            found = connection.execute("SELECT mark FROM mark").fetchone() if is_there else None
+        return str(found[0]) if found else ""
+
+    def write_mark(self, mark: str) -> None:
+        """See :class:`~ml_platform.marks.Marked`."""
+        with self._open() as connection, _transaction(connection):
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS mark (one INTEGER PRIMARY KEY, mark TEXT NOT NULL)"
+            )
+            connection.execute("INSERT OR REPLACE INTO mark VALUES (1, ?)", (mark,))
+
     def _select(self, topic: str, which: str, parameters: tuple[int, ...]) -> list[LoggedEvent]:
         of_topic = "SELECT offset, event FROM events WHERE topic = (SELECT id FROM topics WHERE name = ?)"
         with self._open() as connection:

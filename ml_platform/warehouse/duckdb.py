@@ -32,6 +32,7 @@ __all__ = ["DuckDBWarehouse"]
 _LOG = logging.getLogger(__name__)
 _WRITERS: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)
 _SQL = DuckDBDialect()
+_MARK = "ml_platform.mark"
 
 
 class DuckDBWarehouse(Warehouse):
@@ -83,6 +84,19 @@ class DuckDBWarehouse(Warehouse):
             connection.execute("BEGIN")
             yield connection  # an error closes the connection, which rolls back
             connection.execute("COMMIT")
+
+    def read_mark(self) -> str:
+        """See :class:`~ml_platform.marks.Marked`."""
+        if not self.path.exists() or not self.exists(_MARK):
+            return ""
+        return str(self.scalar(f"SELECT max(mark) FROM {_MARK}") or "")
+
+    def write_mark(self, mark: str) -> None:
+        """See :class:`~ml_platform.marks.Marked`."""
+        with self._transaction() as connection:
+            _create(connection, _MARK, pa.schema([("mark", pa.string())]))
+            connection.execute(f"DELETE FROM {_MARK}")
+            connection.execute(f"INSERT INTO {_MARK} VALUES ($mark)", {"mark": mark})
 
     @contextmanager
     def session(self) -> Iterator[None]:

@@ -26,6 +26,7 @@ from ml_platform.orchestration.assets.view_usage import column_descriptions, use
 from ml_platform.orchestration.dbt.calendars import RelationCalendars
 from ml_platform.orchestration.planning.conditions import when_stale
 from ml_platform.orchestration.planning.recording import Recording
+from ml_platform.orchestration.planning.stores import note_written
 from ml_platform.storage.base import ObjectStore
 from ml_platform.use_case import FeatureView, UseCase
 from ml_platform.warehouse.base import Warehouse
@@ -134,6 +135,7 @@ def online_asset(
                 f"view {view.name} is paused: what was shipped stays, and the first sync after it was resumed"
                 f" (ml-platform features resume {view.name}) ships the rest"
             )
+        note_written(context.instance, "online_store", online_store)
         compared = parity(view, warehouse, online_store)
         recording.finish(key, recording.derived_version(key, None))
         yield dg.MaterializeResult(metadata={**_facts(done), **_columns(context, view, source, online_store)})

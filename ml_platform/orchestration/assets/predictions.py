@@ -23,6 +23,7 @@ from ml_platform.orchestration.planning.calendars import Calendar, derived
 from ml_platform.orchestration.planning.conditions import when_stale
 from ml_platform.orchestration.planning.nodes import DAY, READS, STARTS_WITH, Reads
 from ml_platform.orchestration.planning.recording import Recording
+from ml_platform.orchestration.planning.stores import note_written
 from ml_platform.predictions.batch import predict_partitions
 from ml_platform.predictions.publish import publish_partitions
 from ml_platform.predictions.scorers import load_scorers
@@ -117,6 +118,7 @@ def predictions_asset(scoring: BatchScoring, calendar: Calendar) -> dg.AssetsDef
             context.log.info,
             instant=calendar.instant,
         )
+        note_written(context.instance, "warehouse", warehouse)
         rows = {partition.key: partition.rows for partition in made.champion}
         recording.finish(
             key,
@@ -173,6 +175,7 @@ def prediction_events_asset(scoring: BatchScoring, calendar: Calendar) -> dg.Ass
         published = publish_partitions(
             scoring, calendar.cadence, recording.keys, warehouse, publisher, context.log.info
         )
+        note_written(context.instance, "events", publisher)
         recording.finish(
             key,
             {partition: recording.derived_version(key, partition) for partition in recording.keys},

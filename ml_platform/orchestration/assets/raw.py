@@ -16,6 +16,7 @@ from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.nodes import OUTSIDE
 from ml_platform.orchestration.planning.recording import Recording
 from ml_platform.orchestration.planning.staleness import digest
+from ml_platform.orchestration.planning.stores import note_written
 from ml_platform.warehouse.base import Warehouse
 
 __all__ = ["calendar_of", "fingerprints", "raw_asset"]
@@ -91,6 +92,7 @@ def raw_asset(source: RawSource, sources: Sequence[RawSource] = ()) -> dg.Assets
             )
 
         loads = load_partitions(source, recording.keys, landing, warehouse, context.log.info, also)
+        note_written(context.instance, "warehouse", warehouse)
         tallies = tally(warehouse, source)
         outcomes = [
             quarantine_outcome(source, tallies, loads),

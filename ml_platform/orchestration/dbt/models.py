@@ -18,6 +18,7 @@ from ml_platform.orchestration.dbt.resource import QuickDbtCliResource
 from ml_platform.orchestration.dbt.translator import Translator
 from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.recording import Recording
+from ml_platform.orchestration.planning.stores import note_written
 from ml_platform.settings import Settings
 from ml_platform.warehouse.base import Warehouse
 
@@ -147,6 +148,7 @@ def _record(
     built: set[dg.AssetKey],
 ) -> None:
     """Record the versions, upstream first: the inputs of a model are the versions of those built with it."""
+    note_written(context.instance, "warehouse", warehouse)
     specs = {spec.key: spec for spec in context.assets_def.specs}
     for key in _upstream_first(specs):
         if key not in built:

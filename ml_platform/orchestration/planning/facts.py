@@ -8,7 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-__all__ = ["INPUTS", "READ_UNTIL", "VERSION", "Built", "Facts", "Outline", "Partition", "read_fact", "unpack"]
+__all__ = [
+    "INPUTS",
+    "READ_UNTIL",
+    "VERSION",
+    "Built",
+    "Facts",
+    "Outline",
+    "Partition",
+    "packed_as",
+    "read_fact",
+    "unpack",
+]
 
 VERSION = "version"
 INPUTS = "inputs"
@@ -63,6 +74,11 @@ class Facts:
         return facts
 
     @property
+    def packed_as(self) -> str:
+        """What the packed text begins with: it is another one for the same content made again."""
+        return packed_as(self.outline)
+
+    @property
     def outline(self) -> "Outline":
         """Count, newest and digest: known without the facts of each partition."""
         return self.count, self.newest, self.digest
@@ -82,20 +98,31 @@ class Facts:
         """Those made after a moment."""
         return Facts({p: one for p, one in self.built.items() if one.timestamp > timestamp})
 
+    def without(self, void: Mapping[str, int]) -> "Facts":
+        """Those that are not void: partition (empty: None) to the number of the last event that is."""
+        kept = {p: one for p, one in self.built.items() if one.number > void.get(p or "", 0)}
+        return Facts(kept) if len(kept) < self.count else self
+
     def pack(self) -> str:
-        """All of them as one text, which begins with their digest."""
+        """All of them as one text, which begins with :attr:`packed_as`."""
         rows = [(p, b.version, b.inputs, b.until, b.timestamp, b.number) for p, b in self.built.items()]
-        return f"{self.digest} {base64.b85encode(zlib.compress(json.dumps(rows).encode(), 1)).decode()}"
+        return f"{self.packed_as} {base64.b85encode(zlib.compress(json.dumps(rows).encode(), 1)).decode()}"
 
 
 Outline = tuple[int, float, str]
 """Count, newest and digest of some facts."""
 
 
-def unpack(text: str, digest: str) -> dict[Partition, Built] | None:
-    """The inverse of :meth:`Facts.pack`; None when the text is of other facts than those of the digest."""
+def packed_as(outline: Outline) -> str:
+    """The beginning of the packed text of facts of which the outline is known."""
+    _, newest, digest = outline
+    return f"{digest}@{newest!r}"
+
+
+def unpack(text: str, packed_as: str) -> dict[Partition, Built] | None:
+    """The inverse of :meth:`Facts.pack`; None when the text is of other facts than those wanted."""
     of, _, packed = text.partition(" ")
-    if of != digest:
+    if of != packed_as:
         return None
     return {row[0]: Built(*row[1:]) for row in json.loads(zlib.decompress(base64.b85decode(packed)))}
 

@@ -11,7 +11,7 @@ never more than a summary: lost, or of another log, it is made anew.
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple
 from functools import partial
 from typing import Any, ClassVar
@@ -25,6 +25,7 @@ from ml_platform.orchestration.planning.facts import (
     Built,
     Facts,
     Partition,
+    packed_as,
     unpack,
 )
 from ml_platform.orchestration.planning.storage import Place, Runs, Storage
@@ -34,6 +35,9 @@ __all__ = ["INPUTS", "READ_UNTIL", "VERSION", "Built", "Ledger", "Partition"]
 _SUMMARY = "ml_platform/ledger/3"
 _SUMMARISE_AFTER = 500
 """Events since the summary was written, after which it is written anew: reading them costs about 0.1 s."""
+
+_VOID = "ml_platform/void"
+"""Name of what is noted as not there: asset to partition (empty: it has none) to the number of the void event."""
 
 _FEW = 5
 """Partitions up to which the facts of an asset are kept in the outline itself."""
@@ -51,6 +55,8 @@ class Ledger:
         self._place, self._runs = Place(), Runs()
         self._wiped: dict[str, float] = {}
         self._clean: dict[str, str] = {}
+        self._void: dict[str, dict[str, int]] = {}
+        self._void_text = ""
         self._summarised: dict[str, str] = {}
         self._unsummarised = 0
         self._changed = False
@@ -105,11 +111,24 @@ class Ledger:
                     new[one.asset][one.partition] = one.facts
             for asset, facts in new.items():
                 self._facts[asset] = self._of(asset).joined(facts)
+            self._take_void(set(new) if existing is not None else set())
             self._changed = self._changed or end != self._place or existing is not None
             self._place, self._runs = end, runs
             self._unsummarised += sum(map(len, new.values()))
             if self._unsummarised >= _SUMMARISE_AFTER:
                 self.summarise()
+
+    def void(self, void: Mapping[dg.AssetKey, Iterable[Partition]]) -> None:
+        """Count some partitions as never made: what they were made into is not there any more."""
+        with self._lock:
+            self.refresh()
+            noted = {asset: dict(numbers) for asset, numbers in self._void.items()}
+            for key, partitions in void.items():
+                built = self.built(key)
+                numbers = {p or "": built[p].number for p in partitions if p in built}
+                noted[key.to_string()] = {**noted.get(key.to_string(), {}), **numbers}
+            self._instance.daemon_cursor_storage.set_cursor_values({_VOID: json.dumps(noted)})
+            self._take_void(set())
 
     def frozen(self) -> "Ledger":
         """The ledger as it is now, whatever is materialised meanwhile."""
@@ -160,9 +179,9 @@ class Ledger:
                 return
             store = self._instance.daemon_cursor_storage
             for asset, facts in self._facts.items():
-                if facts.count > _FEW and self._summarised.get(asset) != facts.digest:
+                if facts.count > _FEW and self._summarised.get(asset) != facts.packed_as:
                     store.set_cursor_values({f"{_SUMMARY}/{asset}": facts.pack()})
-                    self._summarised[asset] = facts.digest
+                    self._summarised[asset] = facts.packed_as
             outline = {
                 "place": astuple(self._place),
                 "runs": astuple(self._runs),
@@ -176,6 +195,16 @@ class Ledger:
             store.set_cursor_values({_SUMMARY: json.dumps(outline)})
             self._unsummarised, self._changed = 0, False
 
+    def _take_void(self, read_again: set[str]) -> None:
+        """Leave out what is noted as not there, of all assets when more was noted, else of those read again."""
+        text = self._instance.daemon_cursor_storage.get_cursor_values({_VOID}).get(_VOID, "")
+        if text != self._void_text:
+            self._void, self._void_text = json.loads(text), text
+            read_again = set(self._void)
+            self._changed = True
+        for asset in read_again & set(self._void):
+            self._facts[asset] = self._of(asset).without(self._void[asset])
+
     def _of(self, asset: str) -> Facts:
         return self._facts.get(asset) or Facts({})
 
@@ -188,16 +217,19 @@ class Ledger:
         self._place, self._runs = Place(*content["place"]), Runs(*content["runs"])
         self._wiped, self._clean = content["wiped"], content["clean"]
         for asset, ((count, newest, digest), packed) in content["assets"].items():
-            read = partial(self._facts_of, asset, digest, packed)
-            self._facts[asset] = Facts.outlined((count, newest, digest), read)
-            self._summarised[asset] = digest
+            outline = count, newest, digest
+            self._facts[asset] = Facts.outlined(
+                outline, partial(self._facts_of, asset, packed_as(outline), packed)
+            )
+            self._summarised[asset] = packed_as(outline)
 
-    def _facts_of(self, asset: str, digest: str, packed: str) -> Mapping[Partition, Built]:
+    def _facts_of(self, asset: str, begins: str, packed: str) -> Mapping[Partition, Built]:
         """The facts of one asset up to the place of the outline, from the log where others were written since."""
         key = f"{_SUMMARY}/{asset}"
         text = packed or self._instance.daemon_cursor_storage.get_cursor_values({key}).get(key, "")
-        found = unpack(text, digest)
+        found = unpack(text, begins)
         if found is None:
             wiped, made = self._wiped.get(asset, 0.0), self._storage.made_of(asset, self._place.event)
-            found = {one.partition: one.facts for one in made if one.facts.timestamp > wiped}
+            every = Facts({one.partition: one.facts for one in made if one.facts.timestamp > wiped})
+            found = dict(every.without(self._void.get(asset, {})).built)
         return found

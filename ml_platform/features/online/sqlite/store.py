@@ -208,6 +208,26 @@ class SQLiteOnlineStore(OnlineStore):
         finally:
             connection.close()
 
+    def read_mark(self) -> str:
+        """See :class:`~ml_platform.marks.Marked`."""
+        if not self.path.exists():
+            return ""
+        try:
+            found = self.connection().execute("SELECT mark FROM _mark").fetchone()
+        except sqlite3.Error as error:
+            if "no such table" in str(error):
+                return ""
+            raise self.unavailable(error) from error
+        return str(found[0]) if found else ""
+
+    def write_mark(self, mark: str) -> None:
+        """See :class:`~ml_platform.marks.Marked`."""
+        with self._transaction() as connection:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS _mark (one INTEGER PRIMARY KEY, mark TEXT NOT NULL)"
+            )
+            connection.execute("INSERT OR REPLACE INTO _mark VALUES (1, ?)", (mark,))
+
     def close(self) -> None:
         """See the contract."""
         with self._guard:

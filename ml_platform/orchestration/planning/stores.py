@@ -1,0 +1,148 @@
+"""Comparing the stores with the records of what was written to them.
+
+Dagster's records say what was materialised, and not whether it is still there. A store may be removed, damaged and
+restored from a copy, or exchanged for another home's. Looking costs one ``stat`` a store as long as nothing was
+written; then its mark is read (see :mod:`ml_platform.marks`); only when that is another one than was noted is its
+content compared with the records. What is not there as recorded counts as never made, and so is made again.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import dagster as dg
+
+from ml_platform.errors import LockTimeoutError
+from ml_platform.marks import Marked
+from ml_platform.orchestration.planning.facts import Built, Partition
+from ml_platform.orchestration.planning.ledger import Ledger
+
+__all__ = ["Recorded", "Store", "Void", "compare", "everything", "note_written"]
+
+Recorded = Mapping[dg.AssetKey, Mapping[Partition, Built]]
+"""The newest materialisations of some assets."""
+Void = Mapping[dg.AssetKey, Iterable[Partition]]
+"""Assets to partitions that were materialised and are not there."""
+
+_NOTED = "ml_platform/store"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store in which assets were materialised.
+
+    Attributes:
+        name: of the port, e.g. ``warehouse``.
+        noun: for messages, e.g. ``the warehouse <path>``.
+        assets: keys of the assets whose content is in it.
+        missing: says what of the recorded content is not there.
+        path: its file, whose state tells whether anything was written; None: looking is cheap, so it is always done.
+        open: opens it, to read its mark; None: it has none.
+    """
+
+    name: str
+    noun: str
+    assets: frozenset[dg.AssetKey]
+    missing: Callable[[Recorded], Void]
+    path: Path | None = None
+    open: Callable[[], AbstractContextManager[Marked]] | None = None
+
+
+def everything(recorded: Recorded) -> Void:
+    """What is missing of a store that can only be made again as a whole."""
+    return {key: list(built) for key, built in recorded.items()}
+
+
+def note_written(instance: dg.DagsterInstance, name: str, store: object) -> None:
+    """Leave a new mark in a store after writing to it, and note it; a store that keeps none is left alone."""
+    if isinstance(store, Marked):
+        mark = uuid4().hex
+        store.write_mark(mark)
+        _note(instance, name, {"mark": mark})
+
+
+def compare(instance: dg.DagsterInstance, stores: Sequence[Store]) -> list[str]:
+    """Compare stores with the records; what is not there counts as never made from now on.
+
+    Args:
+        instance: with the records. What is found missing is noted by the number of its materialisation, so that one
+            that another process makes meanwhile counts.
+        stores: to look at. One that another process is writing to is left for the next time.
+
+    Returns:
+        A line for each store in which something is missing.
+
+    Raises:
+        UnreadableFileError: a store is damaged; names it and the remedy.
+    """
+    ledger, told = Ledger.of(instance), list[str]()
+    for store in stores:
+        recorded = {key: ledger.built(key) for key in sorted(store.assets) if ledger.count(key)}
+        stamp = _stamp(store.path) if store.path is not None else ""
+        noted = _noted(instance, store.name)
+        if store.path is not None and noted.get("stamp") == stamp:
+            continue
+        try:
+            mark = _mark(store)
+            void = store.missing(recorded) if recorded and _is_another(store, noted, mark) else {}
+        except LockTimeoutError:
+            continue
+        if any(void.values()):
+            ledger.void(void)
+            told.append(_told(store, void))
+        if store.path is not None:
+            _note(instance, store.name, {"mark": mark, "stamp": stamp})
+    return told
+
+
+def _is_another(store: Store, noted: Mapping[str, str], mark: str) -> bool:
+    """Tell whether a store may be another than the one that was last written to; one never noted is taken as it is."""
+    if store.path is None or not store.path.exists():
+        return True
+    if store.open is None:
+        return bool(noted)
+    return bool(noted) and noted.get("mark") != mark
+
+
+def _mark(store: Store) -> str:
+    if store.open is None or store.path is None or not store.path.exists():
+        return ""
+    with store.open() as opened:
+        return opened.read_mark()
+
+
+def _stamp(path: Path) -> str:
+    """The state of a file, and of the log that SQLite writes ahead beside it."""
+    found = []
+    for file in (path, path.with_name(f"{path.name}-wal")):
+        try:
+            status = file.stat()
+        except FileNotFoundError:
+            found.append("")
+        else:
+            found.append(f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}")
+    return " ".join(found)
+
+
+def _told(store: Store, void: Void) -> str:
+    parts = [
+        f"{key.to_user_string()}" + (f" ({len(keys)} partitions)" if len(keys) > 1 else "")
+        for key, partitions in void.items()
+        if (keys := list(partitions))
+    ]
+    some = ", ".join(parts[:5]) + (f" and {len(parts) - 5} more" if len(parts) > 5 else "")
+    return f"{store.noun} is not as it was last written: {some} are not there as recorded, and are made again"
+
+
+def _noted(instance: dg.DagsterInstance, name: str) -> dict[str, str]:
+    key = f"{_NOTED}/{name}"
+    text = instance.daemon_cursor_storage.get_cursor_values({key}).get(key, "{}")
+    noted: dict[str, str] = json.loads(text)
+    return noted
+
+
+def _note(instance: dg.DagsterInstance, name: str, noted: Mapping[str, str]) -> None:
+    instance.daemon_cursor_storage.set_cursor_values({f"{_NOTED}/{name}": json.dumps(noted)})
