@@ -153,7 +153,8 @@ class LocalEventLog(Publisher, EventLog):
                 f"{self._path} was locked by another process for {self._timeout:g} s; end it, or try again"
             )
         return StoreUnavailableError(
-            f"the event log {self._path} cannot be used: {error}; free or restore it, try again"
+            f"the event log {self._path} cannot be used: {error}; free or restore it, or remove it and run"
+            " `ml-platform run`, which publishes again"
         )
 
 
