@@ -117,7 +117,7 @@ def status_of(definitions: dg.Definitions, instance: dg.DagsterInstance) -> int:
     """Compute what `ml-platform status` does; the number of stale assets."""
     Ledger.forget()  # the command is a process of its own
     platform = Composed(Settings(), [], [], lambda: definitions)
-    return sum(bool(state.stale) for state in asset_states(platform, instance, datetime.now(UTC)))
+    return sum(bool(state.stale) for state in asset_states(platform, instance, datetime.now(UTC), {}))
 
 
 def update_of(definitions: dg.Definitions, instance: dg.DagsterInstance, days: Sequence[str]) -> int:
