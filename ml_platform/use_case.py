@@ -166,6 +166,12 @@ class Label(Declaration):
         ge=timedelta(0),
         description="After this long an event without a report is negative, and a value that is missing will not come.",
     )
+    max_late_share: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Largest share of labels that may come later than `delay`: so many are taken as final and are not.",
+    )
     name: str = Field(
         default="label", pattern=COLUMN, description="Name of the label's column in the dataset."
     )

@@ -7,6 +7,7 @@ from typing import Any
 from ml_platform.checks import CheckOutcome
 from ml_platform.errors import ConfigurationError
 from ml_platform.models.tasks.base import LabelQuery
+from ml_platform.models.tasks.delays import Delays, label_delays
 from ml_platform.use_case import Dataset, Label
 
 __all__ = ["label_facts", "labels_outcome", "required_label"]
@@ -42,7 +43,7 @@ def label_facts(
 
     Returns:
         ``rows``, ``mature``, ``early`` (labels before their event), ``late`` (after the delay), ``delays`` (quantiles,
-        days), and those of ``counted``.
+        days), ``distribution`` (:class:`~ml_platform.models.tasks.delays.Delays`, or None), and those of ``counted``.
     """
     label = required_label(dataset.label, "")
     reported, occurred = f'epoch_us("{label.reported_at}")', f'epoch_us("{dataset.occurred_at}")'
@@ -63,6 +64,7 @@ def label_facts(
     columns = [dataset.occurred_at, label.name, label.reported_at]
     (found,) = query(columns, f"SELECT {selected} FROM snapshot")
     found["delays"] = {name: found.pop(name) for name in _QUANTILES if found[name] is not None}
+    found["distribution"] = label_delays(query, dataset, label, as_of)
     return found
 
 
@@ -76,6 +78,15 @@ def labels_outcome(
     if not facts["mature"]:
         general.append(
             f"no event is older than {label.delay / timedelta(days=1):g} days, so no label is complete; bring more days"
+        )
+    spread: Delays | None = facts["distribution"]
+    if spread is not None and (late := 1 - spread.share_within(label.delay)) > label.max_late_share:
+        day = timedelta(days=1)
+        general.append(
+            f"about {late:.0%} of the labels come later than Label.delay, {label.delay / day:g} days, so that models "
+            f"would be judged by labels that are not final (declared are at most {label.max_late_share:.0%}); "
+            f"{1 - label.max_late_share:.0%} come within {spread.needed(1 - label.max_late_share) / day:g} days: "
+            "declare that delay, or Label.max_late_share"
         )
     wrong = general + ([] if not facts["mature"] else problems)
     delays = facts["delays"]
@@ -91,6 +102,7 @@ def labels_outcome(
             "reported_before_event": facts["early"],
             "reported_later_than_delay": facts["late"],
             "report_delay_days": delays,
+            **({} if spread is None else {"share_known_after_delay": spread.share_within(label.delay)}),
         },
         blocking=True,
     )
