@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Column
 
 from ml_platform.cli.console import console_for, shown_version, table_of
@@ -27,7 +28,8 @@ def status(
     """Show each asset: version, last materialisation, freshness, checks, and whether it is stale.
 
     With --json, "assets" lists of each: asset, version, materialized_at (null: never), partitions (null: it has none),
-    freshness, checks_passed (a number), checks_failed (their names), and stale (why; empty: up to date).
+    freshness, checks_passed (a number), checks_failed (their names), stale (why; empty: up to date), and failed (the
+    error of the last attempt; empty: none).
 
     Example: ml-platform status --json
     """
@@ -48,6 +50,9 @@ def status(
         table.add_row(*_row(state))
     console = console_for()
     console.print(table)
+    for state in states:
+        if state.failed:
+            console.print(f"[red]✗[/] {state.asset} failed: {escape(state.failed)}")
     for line in lost:
         console.print(f"[red]✗[/] {line}")
     for state in states:
@@ -64,5 +69,5 @@ def _row(state: AssetState) -> tuple[str, ...]:
         (state.materialized_at or "     never")[5:16].replace("T", " "),
         f"[{_COLOURS.get(state.freshness, 'dim')}]{state.freshness}[/]",
         f"[green]{state.checks_passed} ✓[/]{failed}",
-        f"[yellow]{state.stale}[/]" if state.stale else "ok",
+        "[red]failed[/]" if state.failed else f"[yellow]{state.stale}[/]" if state.stale else "ok",
     )

@@ -131,7 +131,14 @@ def _labels(facts: Mapping[str, Any]) -> str:
 def _model(use_case: UseCase, model: Model, updater: Updater, report: Report) -> Iterator[RenderableType]:
     facts, now = _facts(updater, report, use_case.name, model.name)
     if facts:
-        what = f"trained {facts['trained']}" if now else "not trained again"
+        failed = dg.AssetKey([use_case.name, model.name]) in report.failed
+        what = (
+            f"trained {facts['trained']}"
+            if now
+            else "the one before: training failed"
+            if failed
+            else "not trained again"
+        )
         yield f"{model.name:<12}run {facts['run_id'][:12]}, {model.task} by {model.framework}  ({what})"
         yield from _metrics(facts[EVALUATION], model)
     key = dg.AssetKey([use_case.name, model.name])

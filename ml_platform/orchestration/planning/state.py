@@ -8,6 +8,7 @@ import dagster as dg
 from dagster import DagsterEventType
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
+from ml_platform.orchestration.planning.attempts import failed_attempts
 from ml_platform.orchestration.planning.calendars import Calendars
 from ml_platform.orchestration.planning.ledger import Ledger
 from ml_platform.orchestration.planning.nodes import nodes_of
@@ -22,7 +23,8 @@ class AssetState:
     """One asset: content version, when it was last materialised (UTC, ISO 8601), freshness, checks, staleness.
 
     ``partitions`` is how many of it there are (None for an asset without); ``freshness`` is fresh, late, overdue or
-    ``-`` where there is no policy; ``stale`` says in words what is to be done, and is empty when nothing is.
+    ``-`` where there is no policy; ``stale`` says in words what is to be done, and is empty when nothing is; ``failed``
+    is the error of the last attempt to do that, and empty when there was none or it went well.
     """
 
     asset: str
@@ -33,6 +35,7 @@ class AssetState:
     checks_passed: int
     checks_failed: list[str]
     stale: str
+    failed: str
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ def asset_states(
     checks: dict[dg.AssetKey, list[CheckState]] = {}
     for check in check_states(instance, list(graph.asset_check_keys)).values():
         checks.setdefault(check.key.asset_key, []).append(check)
+    failed = failed_attempts(instance, graph, staleness.stale.keys())
     states = []
     for key in graph.toposorted_asset_keys:
         if key not in nodes:
@@ -106,6 +110,7 @@ def asset_states(
                 checks_passed=sum(c.passed for c in checks.get(key, [])),
                 checks_failed=sorted(c.key.name for c in checks.get(key, []) if not c.passed),
                 stale=staleness.why(key),
+                failed=failed.get(key, ""),
             )
         )
     return states
