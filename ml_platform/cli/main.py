@@ -6,6 +6,7 @@ import errno
 import importlib.metadata
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -19,6 +20,7 @@ from ml_platform.cli.status import status
 from ml_platform.cli.ui import ui
 from ml_platform.declaration import declaration_error
 from ml_platform.errors import MLPlatformError
+from ml_platform.full_disk import explain_full_disk, texts_of
 
 __all__ = ["app", "console", "main"]
 
@@ -82,7 +84,20 @@ def console() -> NoReturn:
     os._exit(status if isinstance(status, int) else int(status is not None))
 
 
+def _places() -> list[Path]:
+    """Folders that are written to; settings that cannot be read name none."""
+    from ml_platform.settings import Settings
+
+    try:
+        settings = Settings()
+    except (ValidationError, MLPlatformError):
+        return []
+    return [settings.root, settings.landing_path]
+
+
 def _one_line(error: BaseException) -> str:
+    if full := explain_full_disk(texts_of(error), _places()):
+        return full
     chain, cause = [error], error.__cause__
     while cause is not None:
         chain, cause = [*chain, cause], cause.__cause__

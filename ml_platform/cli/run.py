@@ -82,7 +82,7 @@ def run(
         )
         serving = champions(Registry(backends.registry), active)
     seconds = time.monotonic() - started
-    print_failures(console, report)
+    print_failures(console, report, platform.settings.root)
     print_summary(console, platform, updater, report, serving, notes, seconds)
     if not report.ok:
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -9,6 +10,7 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 
 from ml_platform.cli.console import heading, table_of
+from ml_platform.full_disk import explain_full_disk
 from ml_platform.models.releases.manifest import AuditEntry
 from ml_platform.models.tasks.checking import metric_directions
 from ml_platform.orchestration.assets.model import EVALUATION
@@ -22,11 +24,11 @@ __all__ = ["print_failures", "print_summary"]
 _MOST_METRICS = 10
 
 
-def print_failures(console: Console, report: Report) -> None:
-    """Say what failed and what waits for it."""
+def print_failures(console: Console, report: Report, root: Path) -> None:
+    """Say what failed and what waits for it; ``root`` is the project's state, whose disk may be full."""
     failed: dict[str, list[str]] = defaultdict(list)
     for key, error in sorted(report.failed.items()):
-        failed[error.strip()].append(key.to_user_string())
+        failed[explain_full_disk([error], [root]) or error.strip()].append(key.to_user_string())
     for error, names in failed.items():
         console.print(f"\n[red]{', '.join(names)} failed[/]: ", end="", soft_wrap=True)
         console.print(error, markup=False, highlight=False, soft_wrap=True)
@@ -132,13 +134,8 @@ def _model(use_case: UseCase, model: Model, updater: Updater, report: Report) ->
     facts, now = _facts(updater, report, use_case.name, model.name)
     if facts:
         failed = dg.AssetKey([use_case.name, model.name]) in report.failed
-        what = (
-            f"trained {facts['trained']}"
-            if now
-            else "the one before: training failed"
-            if failed
-            else "not trained again"
-        )
+        before = "the one before: training failed" if failed else "not trained again"
+        what = f"trained {facts['trained']}" if now else before
         yield f"{model.name:<12}run {facts['run_id'][:12]}, {model.task} by {model.framework}  ({what})"
         yield from _metrics(facts[EVALUATION], model)
     key = dg.AssetKey([use_case.name, model.name])

@@ -35,7 +35,7 @@ def test_what_failed_for_one_reason_is_said_once() -> None:
         failed={dg.AssetKey(name): "dbt ended" for name in ("b", "a", "c")} | {dg.AssetKey("d"): "[x]"}
     )
     console = Console(record=True, width=80, file=io.StringIO())
-    print_failures(console, report)
+    print_failures(console, report, Path.cwd())
     assert console.export_text().split("\n") == ["", "a, b, c failed: dbt ended", "", "d failed: [x]", ""]
 
 
