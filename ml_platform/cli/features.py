@@ -163,7 +163,7 @@ def sync(
         report, said = sync_now(platform.definitions, instance, view, config, progress)
     for name, value in said.items():
         _print(f"  {name}: {value:,.1f}" if isinstance(value, float) else f"  {name}: {value}")
-    print_failures(console, report)
+    print_failures(console, report, platform.settings.root)
     if not report.ok:
         raise typer.Exit(1)
 
