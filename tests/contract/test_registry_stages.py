@@ -1,5 +1,6 @@
 """The contract of the registry's stages, run on every object store: the champion, shadows, and the ways back."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -236,3 +237,61 @@ def test_the_trail_leads_to_the_champion_whatever_was_done(
     assert all(e.version != e.previous for e in trail)
     for release in bench.registry.list(*CARD_FRAUD):
         bench.registry.fetch(release, bench.root / "cache")
+
+
+def entries(bench: Bench) -> list[str]:
+    return sorted(info.key for info in bench.store.list(f"{FOLDER}/audit/champion/"))
+
+
+def test_a_pointer_that_is_set_back_is_refused_and_the_remedy_works(bench: Bench) -> None:
+    for model in (A, B):
+        bench.release(model)
+    c, pointer = bench.release(C), f"{FOLDER}/stages/champion.json"
+    bench.store.write(pointer, bench.store.read(entries(bench)[0])[0])
+    for read in (
+        lambda: bench.registry.current(*CARD_FRAUD),
+        lambda: bench.registry.history(*CARD_FRAUD),
+        bench.back,
+    ):
+        with pytest.raises(
+            ArtifactTamperedError, match=r"set back to change 1, though .*00000003\.json is on file"
+        ):
+            read()
+    bench.store.write(pointer, bench.store.read(entries(bench)[-1])[0])
+    assert bench.registry.current(*CARD_FRAUD) == c
+
+
+def test_an_entry_that_is_altered_is_named(bench: Bench) -> None:
+    for model in (A, B, C):
+        bench.release(model)
+    first, second, _ = entries(bench)
+    content = bench.store.read(second)[0]
+    assert b'"why"' in content
+    bench.store.write(second, content.replace(b'"who": "', b'"who": "not '))
+    with pytest.raises(
+        ArtifactTamperedError, match=r"00000002\.json is not the entry that change 3 followed"
+    ):
+        bench.registry.history(*CARD_FRAUD)
+    bench.store.write(second, content)
+    bench.store.write(first, bench.store.read(first)[0].replace(b'"who": "', b'"who": "not '))
+    with pytest.raises(
+        ArtifactTamperedError, match=r"00000001\.json is not the entry that change 2 followed"
+    ):
+        bench.registry.history(*CARD_FRAUD)
+
+
+def test_a_trail_that_an_earlier_version_began_is_continued(bench: Bench) -> None:
+    a = bench.release(A)
+    pointer = f"{FOLDER}/stages/champion.json"
+    before = bench.store.read(pointer)[0]
+    assert b"previous_sha256" not in before, "the first entry is what an earlier version would have written"
+    bench.release(B)
+    assert bench.store.read(entries(bench)[0])[0] == before
+    assert bench.registry.history(*CARD_FRAUD)[0].version == a.version
+    second = json.loads(bench.store.read(entries(bench)[1])[0])
+    old = {name: value for name, value in second.items() if name != "previous_sha256"}
+    content = bench.promotion().model_validate(old).to_json()
+    for key in (pointer, entries(bench)[1]):
+        bench.store.write(key, content)
+    bench.release(C)
+    assert len(bench.registry.history(*CARD_FRAUD)) == 3

@@ -7,7 +7,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from ml_platform.checks import CheckOutcome
 from ml_platform.errors import ConfigurationError
@@ -209,6 +219,22 @@ class AuditEntry(Stored):
         default=(),
         description="Versions that a person took this stage from; not given it again unless forced.",
     )
+
+    previous_sha256: str | None = Field(
+        default=None,
+        description="Digest of the entry before as it is stored; None: there is none, or an earlier version wrote it.",
+    )
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the entry as it is stored."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+    @model_serializer(mode="wrap")
+    def _without_what_earlier_versions_lack(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What an earlier version wrote stays as it was, to the byte."""
+        content: dict[str, Any] = serialize(self)
+        return {n: v for n, v in content.items() if n != "previous_sha256" or v is not None}
 
     @model_validator(mode="after")
     def _names_a_manifest(self) -> Self:

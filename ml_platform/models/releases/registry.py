@@ -377,6 +377,7 @@ class Registry:
             stage=stage,
             sequence=before.entry.sequence + 1 if before else 1,
             previous=before.entry.version if before else None,
+            previous_sha256=before.entry.sha256 if before else None,
             at=self._clock(),
             action=change.action,
             version=change.version,

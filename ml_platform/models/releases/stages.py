@@ -1,13 +1,14 @@
 """Stages: the pointers that name what serves, and the audit trail of the changes of each."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from ml_platform.declaration import NAME
-from ml_platform.errors import ConfigurationError, ConflictError, NotFoundError
+from ml_platform.errors import ArtifactTamperedError, ConfigurationError, ConflictError, NotFoundError
 from ml_platform.models.releases.files import folder_of, tampered
 from ml_platform.models.releases.manifest import AuditEntry
 from ml_platform.storage.base import ObjectStore
@@ -83,6 +84,22 @@ class Stages:
     def pointer(self, stage: str) -> Pointer | None:
         """The pointer of a stage; None before its first change. Raises ArtifactTamperedError."""
         require_stage(stage)
+        while (found := self._read_pointer(stage)) is not None:
+            later = f"{self._audit(stage)}{found.entry.sequence + 1:08d}.json"
+            if self._store.stat(later) is None:
+                return found
+            # It was changed while this was reading, or set back afterwards.
+            now = self._read_pointer(stage)
+            if now is not None and now.entry.sequence <= found.entry.sequence:
+                newest = max(info.key for info in self._store.list(self._audit(stage)))
+                raise ArtifactTamperedError(
+                    f"{self._pointer(stage)} was set back to change {now.entry.sequence}, though {newest} is on file: "
+                    f"somebody changed the registry by hand; in {self._store.uri}, copy {newest} to "
+                    f"{self._pointer(stage)}"
+                )
+        return None
+
+    def _read_pointer(self, stage: str) -> Pointer | None:
         key = self._pointer(stage)
         try:
             content, generation = self._store.read(key)
@@ -113,7 +130,17 @@ class Stages:
                 entries[entry.sequence] = entry
         if missing := [n for n in range(1, last) if n not in entries]:
             raise tampered(self._audit(stage), f"lacks entries {missing}")
-        return tuple(entries[n] for n in sorted(entries))
+        found = tuple(entries[n] for n in sorted(entries))
+        self._verify_chain(found)
+        return found
+
+    def _verify_chain(self, entries: Sequence[AuditEntry]) -> None:
+        """Refuse a trail in which an entry does not name the one before; those of earlier versions name none."""
+        for before, entry in pairwise(entries):
+            names = entry.previous_sha256
+            if names != before.sha256 and (names is not None or before.previous_sha256 is not None):
+                key = f"{self._audit(entry.stage)}{before.sequence:08d}.json"
+                raise tampered(key, f"is not the entry that change {entry.sequence} followed")
 
     def digests(self) -> dict[str, str]:
         """Every version that a stage names or named, with its manifest's digest: the champion's first."""
