@@ -10,6 +10,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtProject
 from ml_platform.cadence import Cadence
 from ml_platform.orchestration.assets.naming import freshness_of
 from ml_platform.orchestration.dbt.calendars import RelationCalendars, meta
+from ml_platform.orchestration.dbt.normal_form import normal_form
 from ml_platform.orchestration.planning.calendars import CALENDAR
 from ml_platform.orchestration.planning.conditions import when_stale
 from ml_platform.orchestration.planning.nodes import READS, SHOWS, VIEW, Reads, through, wider
@@ -151,7 +152,7 @@ def _ancestors(manifest: Props, unique_id: str) -> set[str]:
 def _code_version(manifest: Props, props: Props) -> str:
     """A digest of the model's code and of the project's own macros that it calls, directly or not.
 
-    That of a view covers the views that it reads.
+    Comments and white space do not count: they change no row. That of a view covers the views that it reads.
     """
     macros: dict[str, str] = {}
     unread = list(props["depends_on"]["macros"])
@@ -163,5 +164,6 @@ def _code_version(manifest: Props, props: Props) -> str:
             unread.extend(macro["depends_on"]["macros"])
     upstream = [manifest["nodes"].get(one) for one in _upstream(manifest, props)] if _is_view(props) else []
     views = [_code_version(manifest, one) for one in upstream if one and _is_view(one)]
-    text = "\0".join([props["raw_code"], *(macros[name] for name in sorted(macros)), *views])
+    own = [normal_form(code) for code in (props["raw_code"], *(macros[name] for name in sorted(macros)))]
+    text = "\0".join([*own, *views])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

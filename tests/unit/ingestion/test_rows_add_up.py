@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_platform.errors import MLPlatformError
@@ -82,6 +82,7 @@ def rows_or_refusal(file: LandingFile) -> list[Rows] | None:
     return None
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 600), PARTS), max_size=6), st.booleans())
 def test_rows_of_a_damaged_csv_add_up(tmp_path_factory, damage: list[tuple[int, str]], newline: bool) -> None:
     text = "\n".join(line(n) for n in range(1, 16)) + ("\n" if newline else "")
@@ -99,6 +100,7 @@ def test_rows_of_a_damaged_csv_add_up(tmp_path_factory, damage: list[tuple[int, 
     assert sorted(loaded + rejected) == list(range(1, len(rows) + 1))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30))
 def test_rows_of_json_lines_add_up(tmp_path_factory, kinds: list[int]) -> None:
     start = datetime(2020, 2, 29, tzinfo=UTC)
