@@ -15,7 +15,7 @@ _LITTLE = 32 << 20
 
 
 def texts_of(error: BaseException) -> Iterator[str]:
-    """What an error and those that caused it say."""
+    """The texts of an error and of those that caused it."""
     seen: set[int] = set()
     found: BaseException | None = error
     while found is not None and id(found) not in seen:

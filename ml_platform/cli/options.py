@@ -1,4 +1,4 @@
-"""What several commands ask of their options."""
+"""Options that several commands have, and their bounds."""
 
 from datetime import UTC, datetime
 

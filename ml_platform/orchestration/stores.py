@@ -23,7 +23,7 @@ from ml_platform.warehouse.base import Parameters, Warehouse
 __all__ = ["compare_stores", "stores_of"]
 
 _PATIENCE_SECONDS = 1.0
-"""How long to wait for whoever is writing to a store; it is compared the next time else."""
+"""The wait for whoever is writing to a store; it is compared the next time else."""
 _SQLITE = "sqlite:///"
 
 
@@ -101,7 +101,7 @@ def _of_kind(graph: AssetGraph, *kinds: str) -> frozenset[dg.AssetKey]:
 
 
 def _missing_tables(settings: Settings, graph: AssetGraph, recorded: Recorded) -> Void:
-    """What the warehouse does not hold as recorded: partitions by their content, and whatever has none."""
+    """Find what the warehouse does not hold as recorded: partitions by their content, and whatever has none."""
     if not settings.warehouse_path.exists():
         return everything(recorded)
     nodes = nodes_of(list(graph.assets_defs))

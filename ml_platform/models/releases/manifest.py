@@ -232,7 +232,7 @@ class AuditEntry(Stored):
 
     @model_serializer(mode="wrap")
     def _without_what_earlier_versions_lack(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """What an earlier version wrote stays as it was, to the byte."""
+        """Leave out what entries of an earlier version lack: those stay as they were, to the byte."""
         content: dict[str, Any] = serialize(self)
         return {n: v for n, v in content.items() if n != "previous_sha256" or v is not None}
 

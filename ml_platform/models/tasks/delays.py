@@ -1,4 +1,4 @@
-"""How late labels come, estimated without being misled by those that have not come yet.
+"""Delays of labels, estimated without being misled by those that have not come yet.
 
 Of the events before ``as_of`` only reports up to then are known: the delay of a young event's report is seen only when
 it is short. Delays are truncated on the right by the event's age. Source of the estimator (of the distribution

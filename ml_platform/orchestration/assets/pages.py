@@ -1,4 +1,4 @@
-"""What Dagster's pages show of definitions beside what the definitions say themselves."""
+"""Additions to the definitions for Dagster's pages: links to where things are now."""
 
 from collections.abc import Sequence
 from urllib.parse import quote

@@ -86,7 +86,7 @@ class WhenStale(dg.AutomationCondition[dg.AssetKey]):
 
     @staticmethod
     def _read(context: dg.AutomationContext[dg.AssetKey]) -> tuple[Staleness, Place]:
-        """What is stale now, and the place in the log up to which that is known."""
+        """The state of staleness now, and the place in the log up to which it is known."""
         graph, instance = context.asset_graph, context.asset_graph_view.instance
         nodes = nodes_of(list(graph.assets_defs) if isinstance(graph, AssetGraph) else [])
         ledger = Ledger.of(instance)

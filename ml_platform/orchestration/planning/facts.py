@@ -75,7 +75,7 @@ class Facts:
 
     @property
     def packed_as(self) -> str:
-        """What the packed text begins with: it is another one for the same content made again."""
+        """The beginning of the packed text: another one for the same content made again."""
         return packed_as(self.outline)
 
     @property

@@ -52,7 +52,7 @@ class Store:
 
 
 def everything(recorded: Recorded) -> Void:
-    """What is missing of a store that can only be made again as a whole."""
+    """All that was recorded: for a store that can only be made again as a whole."""
     return {key: list(built) for key, built in recorded.items()}
 
 
