@@ -71,9 +71,11 @@ class Records:
 
     Attributes:
         skipped: number of a record to the reason and text, for those that could not be split into columns.
+        newest: row in which the last record that was numbered begins.
     """
 
     skipped: dict[int, tuple[str, str]] = field(default_factory=dict)
+    newest: int = 0
     _last: int = 0
     _before: int = 0
 
@@ -119,5 +121,7 @@ class Records:
             for place, line in enumerate(lines[number])
         ]
         numbers = first[records - self._last - 1]
+        if len(first) > 1:
+            self.newest = int(first[-2])
         self._last, self._before = end, int(first[-1]) - 1
         return numbers, malformed

@@ -199,8 +199,10 @@ def _csv(file: LandingFile, source: RawSource) -> Iterator[Part]:
             }
             yield Part(columns, numbers, _original(rows), malformed)
     if not whole:
+        records.rest()
         raise UnreadableFileError(
-            f"{file.name} ends within a quoted value; close the quote that is open, or replace the file by a whole one"
+            f"{file.name} ends within a quoted value of row {records.newest}; close the quote that is open, or replace"
+            " the file by a whole one"
         )
     if records.ends_malformed and not marked.ends_with_newline:
         text = records.skipped[max(records.skipped)][1]

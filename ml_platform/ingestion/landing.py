@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ml_platform.cadence import YEARS, Cadence
+from ml_platform.errors import UnreadableFileError
 from ml_platform.ingestion.digests import Digests
 from ml_platform.ingestion.source import RawSource
 
@@ -57,10 +58,15 @@ class LandingFolder:
         return [key for key in self._keys(source) if any(_usable(f"{folder}/{key}"))]
 
     def files(self, source: RawSource, keys: Iterable[str]) -> list[LandingFile]:
-        """The files of some partitions, ordered by partition and name."""
+        """The files of some partitions, ordered by partition and name.
+
+        Raises:
+            UnreadableFileError: a file's name is not UTF-8. Without that file the partition would lack its rows.
+        """
         found: list[LandingFile] = []
         for key in sorted(set(keys)):
             folder = self.path / source.name / key
+            _refuse_unnamed(folder, f"{source.name}/{key}")
             for entry in sorted(_usable(folder), key=lambda entry: entry.name):
                 name = f"{source.name}/{key}/{entry.name}"
                 found.append(LandingFile(folder / entry.name, name, key, entry.stat().st_size))
@@ -157,6 +163,14 @@ def _entries(folder: Path | str) -> list["os.DirEntry[str]"]:
 def _usable(folder: Path | str) -> Iterator["os.DirEntry[str]"]:
     """Files of a folder that can be loaded by their names, in no order."""
     return (e for e in _entries(folder) if _can_be_loaded(e.name) and e.is_file())
+
+
+def _refuse_unnamed(folder: Path, name: str) -> None:
+    for entry in _entries(folder):
+        if entry.name.lower().endswith(SUFFIXES) and _shown(entry.name) != entry.name:
+            raise UnreadableFileError(
+                f"{name}/{_shown(entry.name)}: the name is not UTF-8; rename it, or remove it"
+            )
 
 
 def _can_be_loaded(name: str) -> bool:

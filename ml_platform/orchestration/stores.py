@@ -22,7 +22,7 @@ from ml_platform.warehouse.base import Parameters, Warehouse
 
 __all__ = ["compare_stores", "stores_of"]
 
-_PATIENCE_SECONDS = 1.0
+_PATIENCE_SECONDS = 0.0
 """The wait for whoever is writing to a store; it is compared the next time else."""
 _SQLITE = "sqlite:///"
 

@@ -17,8 +17,8 @@ __all__ = ["open_database"]
 _LOG = logging.getLogger(__name__)
 # A thread that connects while another opens the file would get a database without its Python functions (2.0).
 _CONNECTING = threading.Lock()
-# Whom a wait was given up for, when, and after how long: what follows in the same process does not wait as long again.
-_GIVEN_UP: dict[Path, tuple[str, float, float]] = {}
+# Whom a wait was given up for, and when: what follows in the same process does not wait as long again.
+_GIVEN_UP: dict[Path, tuple[str, float]] = {}
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _DAMAGED = ("not a valid DuckDB database", "Could not read enough bytes", "Corrupt database file")
 FIRST_PAUSE_SECONDS = 0.02
@@ -36,7 +36,8 @@ def open_database(path: Path, lock_timeout_seconds: float) -> Iterator[Any]:
 
     Args:
         path: the database file; created, with its folder, when it is not there.
-        lock_timeout_seconds: how long to wait for another process that holds the file.
+        lock_timeout_seconds: how long to wait for another process that holds the file; 0: a look, which is no wait
+            that was given up.
 
     Raises:
         LockTimeoutError: another process still held it by then, or holds it after this process has given up waiting
@@ -88,8 +89,8 @@ def _connect(path: Path, lock_timeout_seconds: float) -> Any:  # noqa: ANN401 (d
                 ) from error
             waited, holder = time.monotonic() - started, _holder(message)
             in_vain = waited >= lock_timeout_seconds
-            if in_vain:
-                _GIVEN_UP[path] = (holder, time.monotonic(), lock_timeout_seconds)
+            if in_vain and lock_timeout_seconds:
+                _GIVEN_UP[path] = (holder, time.monotonic())
             if in_vain or _given_up(path, holder, lock_timeout_seconds):
                 raise LockTimeoutError(
                     f"{path} is held by {holder}, and was for {lock_timeout_seconds:g} s; close that program's "
@@ -112,10 +113,8 @@ def _connect(path: Path, lock_timeout_seconds: float) -> Any:  # noqa: ANN401 (d
 
 
 def _given_up(path: Path, holder: str, lock_timeout_seconds: float) -> bool:
-    """Tell whether this process waited as long for the same holder in vain, not longer ago than it would wait again."""
-    whom, at, waited = _GIVEN_UP.get(path, ("", 0.0, 0.0))
-    if waited < lock_timeout_seconds:
-        return False
+    """Tell whether this process waited for the same holder in vain, not longer ago than it would wait again."""
+    whom, at = _GIVEN_UP.get(path, ("", 0.0))
     if time.monotonic() - at > lock_timeout_seconds:
         _GIVEN_UP.pop(path, None)
         return False

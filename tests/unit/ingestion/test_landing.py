@@ -6,6 +6,7 @@ import os
 import pytest
 from pydantic import ValidationError
 
+from ml_platform.errors import UnreadableFileError
 from ml_platform.ingestion.checks import landing_outcome
 from ml_platform.ingestion.source import RawColumn, RawSource
 
@@ -67,7 +68,11 @@ def test_a_name_that_is_not_utf8_is_told_and_stops_nothing_else(place, things) -
         (folder / os.fsdecode(name)).write_bytes(b"x")
     place.path("2020-01-03", os.fsdecode(b"caf\xe9.csv")).write_bytes(b"x")
     assert place.folder.partitions(things) == [DAY, "2020-01-02"]
-    assert [load.rows for load in place.load(DAY, "2020-01-02")] == [1, 1]
+    assert [load.rows for load in place.load("2020-01-02")] == [1]
+    with pytest.raises(
+        UnreadableFileError, match=r"things/2020-01-01/caf\\xe9\.csv: the name is not UTF-8; rename it"
+    ):
+        place.load(DAY)
     outcome = landing_outcome(place.folder, things, [things])
     assert not outcome.passed
     assert (

@@ -87,9 +87,9 @@ UNREADABLE = {
     ),
     "quote.csv": (
         HEADER + 'x,2020-01-01T10:00:00Z,1\n"y,2020-01-01T10:00:00Z,1\n' + 50 * GOOD[len(HEADER) :],
-        "ends within a quoted value",
+        "ends within a quoted value of row 2",
     ),
-    "last quote.csv": (HEADER + 'x,2020-01-01T10:00:00Z,"1\n', "ends within a quoted value"),
+    "last quote.csv": (HEADER + 'x,2020-01-01T10:00:00Z,"1\n', "ends within a quoted value of row 1"),
     "quote.csv.gz": (
         gzip.compress((HEADER + '"x,2020-01-01T10:00:00Z,1').encode()),
         "ends within a quoted value",
