@@ -60,7 +60,7 @@ def _name(function: Callable[..., Any]) -> str:
 
 
 def _line(function: Callable[..., Any], error: Exception) -> str:
-    """Where in the function's own file the error was raised, or passed through on its way from a library."""
+    """The line of the function's own file where the error was raised, or passed through on its way from a library."""
     frames = traceback.extract_tb(error.__traceback__)[1:]
     own = inspect.getsourcefile(inspect.getmodule(_plain(function)) or _plain(function))
     frame = next((one for one in reversed(frames) if one.filename == own), frames[-1] if frames else None)

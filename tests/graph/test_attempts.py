@@ -1,4 +1,4 @@
-"""What the last attempt to make an asset ended with."""
+"""The errors that last attempts to make assets ended with."""
 
 from collections.abc import Iterator
 

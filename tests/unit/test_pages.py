@@ -1,4 +1,4 @@
-"""What pages show: nothing of the planner's, figures of four digits, and MLflow's pages on trained models."""
+"""Pages: figures of four digits, and MLflow's pages on trained models."""
 
 import asyncio
 from typing import Any
@@ -20,7 +20,7 @@ def test_a_figure_keeps_four_digits(value: float) -> None:
 
 
 def answer(page: bytes, path: str = "/", kind: bytes = b"text/html") -> tuple[dict[bytes, bytes], bytes]:
-    """What a browser is answered by an application that sends a page in two parts."""
+    """The answer to a browser of an application that sends a page in two parts."""
     sent: list[Any] = []
 
     async def inner(scope: Any, receive: Any, send: Any) -> None:

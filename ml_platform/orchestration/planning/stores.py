@@ -115,9 +115,9 @@ def _mark(store: Store) -> str:
 
 
 def _stamp(path: Path) -> str:
-    """The state of a file, and of the log that SQLite writes ahead beside it."""
+    """The state of a file, and of the logs that SQLite and DuckDB write ahead beside it."""
     found = []
-    for file in (path, path.with_name(f"{path.name}-wal")):
+    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}.wal")):
         try:
             status = file.stat()
         except FileNotFoundError:

@@ -78,7 +78,7 @@ BOUNDED = {
 def test_no_number_or_date_overflows(
     option: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What lies far out is refused by the option, by its name, before anything is done."""
+    """Values that lie far out are refused by the option, by its name, before anything is done."""
     command, _, name = option.rpartition(" ")
     monkeypatch.setattr(sys, "argv", ["ml-platform", *command.split(), f"{name}={value}"])
     with pytest.raises(SystemExit) as ended:

@@ -1,4 +1,4 @@
-"""What changes nothing gives the same normal form, and what may change something another one."""
+"""Code that changes nothing has the same normal form, and code that may change something another one."""
 
 import duckdb
 import pytest

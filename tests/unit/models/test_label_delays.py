@@ -1,4 +1,4 @@
-"""How late labels come, where the young events' late reports have not come yet."""
+"""Delays of labels, where the young events' late reports have not come yet."""
 
 from datetime import UTC, datetime, timedelta
 
