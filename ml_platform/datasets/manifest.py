@@ -45,7 +45,10 @@ class Manifest(_Part):
     format_version: Literal[1] = 1
     name: str
     version: str
-    as_of: datetime = Field(description="Events before it, and labels reported by it, are in the snapshot.")
+    as_of: datetime = Field(description="Labels reported by it are in the snapshot.")
+    events_end: datetime | None = Field(
+        default=None, description="Events before it are in the snapshot; None, in older ones: `as_of`."
+    )
     rows: int
     positives: int | None = Field(description="Rows labelled 1; None: the label is no event.")
     reported: int | None = Field(

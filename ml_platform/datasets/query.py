@@ -38,6 +38,7 @@ def dataset_sql(
     dialect: SqlDialect,
     *,
     as_of: datetime,
+    events_end: datetime | None = None,
     start: datetime | None = None,
     ordered: bool = True,
 ) -> Query:
@@ -50,10 +51,12 @@ def dataset_sql(
     Args:
         dataset: the declaration.
         dialect: whose SQL.
-        as_of: with a time zone. Events before it count, so that a day's end gives whole days; labels
-            reported by it (inclusive) count. The label of an event is 1 if it was reported by then, and else
-            0, however young the event is: who trains on it must leave ``Label.delay`` before ``as_of`` for
-            reports to come. Of several reports the earliest one of an event counts, and the newest one of a value.
+        as_of: with a time zone. Labels reported by it (inclusive) count. The label of an event is 1 if it was reported
+            by then, and else 0, however young the event is: who trains on it must leave ``Label.delay`` before
+            ``as_of`` for reports to come. Of several reports the earliest one of an event counts, and the newest one
+            of a value.
+        events_end: with a time zone. Events before it count, so that a day's end gives whole days; ``as_of`` when it
+            is not given. Reports may speak of a later time than the events, or of an earlier one.
         start: with a time zone. Earlier events are left out, as are those older than ``Dataset.history``.
         ordered: False: the rows come in no order.
 
@@ -61,16 +64,19 @@ def dataset_sql(
         ConfigurationError: a time has no zone, or a name is not a SQL identifier.
     """
     sql = dialect
-    parameters = {"as_of": _aware(as_of, "as_of")}
+    as_of = _aware(as_of, "as_of")
+    until = _aware(events_end or as_of, "events_end")
+    parameters = {"events_end": until}
     occurred = sql.quoted(dataset.occurred_at)
-    conditions = [f"{occurred} < {sql.parameter('as_of')}"]
-    oldest = [as_of - dataset.history] if dataset.history else []
+    conditions = [f"{occurred} < {sql.parameter('events_end')}"]
+    oldest = [until - dataset.history] if dataset.history else []
     oldest += [_aware(start, "start")] if start else []
     if oldest:
         parameters["start"] = max(oldest)
         conditions.append(f"{occurred} >= {sql.parameter('start')}")
     selected, joined = "events.*", ""
     if label := dataset.label:
+        parameters["as_of"] = as_of
         value = (
             sql.cast("CASE WHEN labels.__at IS NULL THEN 0 ELSE 1 END", pa.int64())
             if label.value is None

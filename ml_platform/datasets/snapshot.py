@@ -68,8 +68,13 @@ class Snapshot:
 
     @property
     def as_of(self) -> datetime:
-        """Events before it, and labels reported by it, are in the snapshot (UTC)."""
+        """Labels reported by it are in the snapshot (UTC)."""
         return self.manifest.as_of
+
+    @property
+    def events_end(self) -> datetime:
+        """Events before it are in the snapshot (UTC)."""
+        return self.manifest.events_end or self.manifest.as_of
 
     @property
     def uri(self) -> str:
@@ -146,6 +151,7 @@ def export_snapshot(
     store: ObjectStore,
     *,
     as_of: datetime,
+    events_end: datetime | None = None,
     upstream: Mapping[str, str],
     start: datetime | None = None,
     progress: Callable[[str], None] = _LOG.info,
@@ -158,6 +164,7 @@ def export_snapshot(
         warehouse: where it is assembled.
         store: where the snapshot goes, under ``datasets/<name>/<version>/``.
         as_of: see :func:`~ml_platform.datasets.query.dataset_sql`.
+        events_end: likewise.
         upstream: upstream asset to its data version, for the manifest.
         start: leave out earlier events.
         progress: told what is done.
@@ -171,7 +178,9 @@ def export_snapshot(
         DataError: there are no events.
     """
     prefix(name)
-    query = dataset_sql(dataset, warehouse.dialect, as_of=as_of, start=start, ordered=False)
+    query = dataset_sql(
+        dataset, warehouse.dialect, as_of=as_of, events_end=events_end, start=start, ordered=False
+    )
     require_columns(dataset, warehouse)
     with warehouse.temporary(query.sql, query.parameters) as relation:
         summary = _summary(relation, warehouse, dataset)
@@ -184,7 +193,8 @@ def export_snapshot(
                 prefix(name, summary.version),
                 rows_per_file=ROWS_PER_FILE,
             )
-            created = _write(store, _manifest(name, dataset, query, files, summary, upstream))
+            manifest = _manifest(name, dataset, query, files, summary, upstream, as_of.astimezone(UTC))
+            created = _write(store, manifest)
     manifest = open_snapshot(store, name, summary.version).manifest
     _remove_unnamed(store, manifest)
     snapshot = Snapshot(store, manifest, created=created)
@@ -233,11 +243,13 @@ def _manifest(
     files: list[ExportedFile],
     summary: _Summary,
     upstream: Mapping[str, str],
+    as_of: datetime,
 ) -> Manifest:
     return Manifest(
         name=name,
         version=summary.version,
-        as_of=query.parameters["as_of"],
+        as_of=as_of,
+        events_end=query.parameters["events_end"],
         rows=summary.rows,
         positives=summary.positives,
         reported=summary.reported,

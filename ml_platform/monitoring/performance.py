@@ -60,17 +60,20 @@ def performance(
     warehouse: Warehouse,
     *,
     as_of: datetime,
+    events_end: datetime | None = None,
     trained_until: Mapping[str, datetime],
     last_days: int = 28,
 ) -> Performance:
     """Judge the predictions of the newest mature days by the labels reported by ``as_of``.
 
-    A day is mature when it ended at least the label's delay before ``as_of``. The warehouse counts; no row leaves it.
+    A day is mature when it ended at least the label's delay before ``as_of``; none is later than the events.
+    The warehouse counts; no row leaves it.
 
     Args:
         served: the predictions, and what they are of.
         warehouse: where predictions and labels are.
-        as_of: the end of the data, not the wall clock's time.
+        as_of: the end of the labels' data, not the wall clock's time.
+        events_end: the end of the events' data; ``as_of`` when it is not given.
         trained_until: release to the end of its training window; its earlier predictions are in-sample and left out.
         last_days: how many mature days at most.
 
@@ -81,7 +84,8 @@ def performance(
     label = served.dataset.label
     if label is None:
         return Performance(as_of)
-    end = datetime.combine((as_of.astimezone(UTC) - label.delay).date(), time(), UTC)
+    mature = min(as_of - label.delay, events_end or as_of).astimezone(UTC)
+    end = datetime.combine(mature.date(), time(), UTC)
     window = served.between(warehouse, end - timedelta(days=last_days), end)
     fair = _fair(served, warehouse, trained_until, window)
     releases = _releases(warehouse, fair)

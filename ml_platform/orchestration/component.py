@@ -72,7 +72,8 @@ class UseCaseComponent(dg.Component, dg.Model, dg.Resolvable):
         attributes = {"declared_in": self.declared_in, "use_case": self.use_case}
         declared, root = declared_use_case(attributes, _where(context)), context.project_root
         others = {use_case.name: use_case for use_case in load_use_cases(root)}
-        return use_case_definitions(declared, relation_calendars(root).of, others)
+        calendars = relation_calendars(root)
+        return use_case_definitions(declared, calendars.of, calendars.origins, others)
 
 
 def _where(context: dg.ComponentLoadContext) -> str:

@@ -104,7 +104,7 @@ class Graph:
         def dataset(context: dg.AssetExecutionContext) -> None:
             Recording(context).finish(DATASET, self.snapshot.version)
 
-        made = use_case_definitions(self.use_case, lambda _: CALENDAR)
+        made = use_case_definitions(self.use_case, lambda _: CALENDAR, lambda _: [])
         assets = [asset for asset in made.assets or () if DATASET not in asset.keys]  # type: ignore[union-attr]
         return dg.Definitions([dataset, *assets], resources=self.resources(), executor=dg.in_process_executor)
 
@@ -362,7 +362,7 @@ def test_models_of_a_use_case_are_assets_of_their_own() -> None:
 
 
 def made_of(use_case: UseCase, **others: UseCase) -> list[dg.AssetsDefinition]:
-    found = use_case_definitions(use_case, lambda _: CALENDAR, others)
+    found = use_case_definitions(use_case, lambda _: CALENDAR, lambda _: [], others)
     return [asset for asset in found.assets or () if isinstance(asset, dg.AssetsDefinition)]
 
 
@@ -371,7 +371,7 @@ def test_two_parts_that_want_one_key_and_events_without_a_calendar_are_refused()
     with pytest.raises(ConfigurationError, match="parcels/model/predictions"):
         made_of(post.use_case().model_copy(update={"batch_predictions": (post.PREDICTION, twice)}))
     with pytest.raises(ConfigurationError, match=r"post\.parcels.*follows no calendar"):
-        use_case_definitions(post.use_case(), lambda _: None)
+        use_case_definitions(post.use_case(), lambda _: None, lambda _: [])
 
 
 def test_a_use_case_may_ask_another_ones_model_only() -> None:

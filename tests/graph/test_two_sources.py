@@ -57,9 +57,8 @@ class World:
         def export(context: dg.AssetExecutionContext) -> None:
             recording = Recording(context)
             self._made(dataset, recording)
-            self.as_of[calendar.name] = recording.as_of(calendar)
-            version = recording.derived_version(dataset, None)
-            recording.finish(dataset, version, read_until=recording.as_of(calendar))
+            end = self.as_of[calendar.name] = recording.calendars.as_of(calendar)
+            recording.finish(dataset, recording.derived_version(dataset, None), read_until=(end, end))
 
         return [load, count, export]
 

@@ -37,12 +37,14 @@ def leakage_check(snapshot: Snapshot, dataset: Dataset, *, most_rows: int = MOST
     judged = [
         c.name for c in snapshot.manifest.columns if c.name in dataset.feature_names and _is_number(c.type)
     ]
-    data = _newest(snapshot, dataset, label, judged, most_rows)
+    until = min(snapshot.as_of, snapshot.events_end)
+    data = _newest(snapshot, until, dataset, label, judged, most_rows)
+    reported = _micros(data.column(label.reported_at))
     evidence = judge(
         Events(
             _micros(data.column(dataset.occurred_at)),
-            _micros(data.column(label.reported_at)),
-            _us(snapshot.as_of),
+            np.where(reported > _us(until), NEVER, reported),
+            _us(until),
             label.delay // timedelta(microseconds=1),
         ),
         {name: _floats(data.column(name), data.column(dataset.occurred_at)) for name in judged},
@@ -97,11 +99,16 @@ def _sentence(name: str, found: FeatureEvidence) -> str:
 
 
 def _newest(
-    snapshot: Snapshot, dataset: Dataset, label: Label, features: Sequence[str], most_rows: int
+    snapshot: Snapshot,
+    until: datetime,
+    dataset: Dataset,
+    label: Label,
+    features: Sequence[str],
+    most_rows: int,
 ) -> pa.Table:
     """The events that the blocks can hold; numbers as 32-bit floats."""
     weeks = math.ceil(label.delay / timedelta(weeks=1))
-    since = pa.scalar(snapshot.as_of - MOST_BLOCKS * weeks * timedelta(weeks=1))
+    since = pa.scalar(until - MOST_BLOCKS * weeks * timedelta(weeks=1))
     sampled = dataset.keys[0] if dataset.keys else dataset.id
     columns = list(dict.fromkeys((dataset.occurred_at, label.reported_at, sampled, *dataset.keys, *features)))
     share = most_rows / snapshot.manifest.rows

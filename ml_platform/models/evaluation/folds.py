@@ -65,7 +65,7 @@ def evaluate_folds(
         DataError: the newest fold cannot be trained or tested; an older one that cannot is left out with a note.
         ConfigurationError: ``train`` did not return a model of the declared framework, task and features.
     """
-    found = folds(rows.first, rows.as_of, declared.split, use_case.data.maturity)
+    found = folds(rows.first, rows.as_of, declared.split, use_case.data.maturity, events_end=rows.events_end)
     notes = _shortfalls(found, declared)
     results: list[FoldResult] = []
     newest = _fit(use_case, declared, rows, found[0])

@@ -90,8 +90,11 @@ class _Training:
     @cached_property
     def read(self) -> tuple[LabelledRows, pa.Schema]:
         """The snapshot, read when a model is trained or judged, and not when all is known already."""
-        table = self.snapshot.table()
-        return LabelledRows(table, self.use_case, self.model, self.snapshot.as_of), table.schema
+        snapshot = self.snapshot
+        table = snapshot.table()
+        return LabelledRows(
+            table, self.use_case, self.model, snapshot.as_of, snapshot.events_end
+        ), table.schema
 
     @property
     def rows(self) -> LabelledRows:
@@ -220,7 +223,7 @@ def judge_again(
     run = tracking.open(tracked_name(candidate.use_case.name, model.name), candidate.run_id)
 
     def rows() -> LabelledRows:
-        return LabelledRows(snapshot.table(), candidate.use_case, model, snapshot.as_of)
+        return LabelledRows(snapshot.table(), candidate.use_case, model, snapshot.as_of, snapshot.events_end)
 
     found = judged(model, run, candidate.folder, dict(candidate.report), champion, rows)
     return replace(candidate, judgement=found)

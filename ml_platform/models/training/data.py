@@ -34,7 +34,12 @@ class Snapshot(Protocol):
 
     @property
     def as_of(self) -> datetime:
-        """Events before it, and labels reported by it, are in the snapshot (UTC)."""
+        """Labels reported by it are in the snapshot (UTC)."""
+        ...
+
+    @property
+    def events_end(self) -> datetime:
+        """Events before it are in the snapshot (UTC)."""
         ...
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
@@ -137,8 +142,22 @@ class LabelledRows:
     known, and its row is left out. Without a label every row counts.
     """
 
-    def __init__(self, table: pa.Table, use_case: UseCase, model: Model, as_of: datetime) -> None:
+    def __init__(
+        self,
+        table: pa.Table,
+        use_case: UseCase,
+        model: Model,
+        as_of: datetime,
+        events_end: datetime | None = None,
+    ) -> None:
         """Take the rows of a snapshot for one model.
+
+        Args:
+            table: the rows.
+            use_case: whose.
+            model: names the task and what is made of a request.
+            as_of: labels reported by it are among the rows.
+            events_end: events before it are; ``as_of`` when it is not given.
 
         Raises:
             DataError: there are no rows.
@@ -168,7 +187,7 @@ class LabelledRows:
         self._feature_names = [*dataset.feature_names, *model.request_feature_names]
         self._occurred = _microseconds(table.column(dataset.occurred_at))
         self._reported = self._reported_at(table)
-        self._as_of = _to_us(as_of)
+        self._as_of, self._events_end = _to_us(as_of), _to_us(events_end or as_of)
 
     @property
     def first(self) -> datetime:
@@ -177,8 +196,13 @@ class LabelledRows:
 
     @property
     def as_of(self) -> datetime:
-        """Events before it, and labels reported by it, are among the rows (UTC)."""
+        """Labels reported by it are among the rows (UTC)."""
         return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=self._as_of)
+
+    @property
+    def events_end(self) -> datetime:
+        """Events before it are among the rows (UTC)."""
+        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=self._events_end)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

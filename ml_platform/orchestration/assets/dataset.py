@@ -1,6 +1,6 @@
 """The dataset: an immutable snapshot of labelled events."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
@@ -21,7 +21,7 @@ from ml_platform.warehouse.base import Warehouse
 __all__ = ["dataset_asset"]
 
 
-def dataset_asset(use_case: UseCase, calendar: Calendar) -> dg.AssetsDefinition:
+def dataset_asset(use_case: UseCase, calendar: Calendar, reports: Sequence[Calendar]) -> dg.AssetsDefinition:
     """``<use_case>/dataset``: exported by the warehouse itself, addressed by its content.
 
     New partitions do not make it stale, or each would train a model: the retraining sensor decides when a new one is
@@ -29,20 +29,23 @@ def dataset_asset(use_case: UseCase, calendar: Calendar) -> dg.AssetsDefinition:
 
     Args:
         use_case: whose dataset.
-        calendar: that the dataset's events follow; the end of its data is the snapshot's "as of".
+        calendar: that the dataset's events follow.
+        reports: the calendars of what the labels are made from; see :meth:`Calendars.labels_as_of`.
     """
     key = dg.AssetKey([use_case.name, "dataset"])
     declared, label = use_case.data, use_case.data.label
     relations = {declared.events, *(v.view.relation for v in declared.views)}
-    relations |= {label.relation} if label else set()
+    reads = dict.fromkeys(relations, "until_read")
+    if label and label.relation not in relations:
+        reads[label.relation] = "labels_until_read"
     checks, tasks = Checks(key, CHECKS, blocking=frozenset(CHECKS)), label_tasks(use_case)
 
     @dg.asset(
         key=key,
-        deps=[asset_key(relation) for relation in sorted(relations)],
+        deps=[asset_key(relation) for relation in sorted(reads)],
         code_version=declaration_version(declared, leave_out={"data_schema"}),
         metadata={
-            READS: {asset_key(relation).to_user_string(): "until_read" for relation in sorted(relations)}
+            READS: {asset_key(relation).to_user_string(): rule for relation, rule in sorted(reads.items())}
         },
         description="Events, with their labels and what was known at the time of each: Parquet files and a manifest.",
         check_specs=checks.specs,
@@ -56,20 +59,22 @@ def dataset_asset(use_case: UseCase, calendar: Calendar) -> dg.AssetsDefinition:
         objects: dg.ResourceParam[ObjectStore],
     ) -> Iterator[Materialized | dg.AssetCheckResult]:
         recording = Recording(context)
-        as_of = recording.as_of(calendar)
+        events_end = recording.calendars.as_of(calendar)
+        as_of = recording.calendars.labels_as_of(calendar, reports)
         snapshot = export_snapshot(
             use_case.name,
             declared,
             warehouse,
             objects,
             as_of=as_of,
+            events_end=events_end,
             upstream=recording.upstream_versions(key),
             progress=context.log.info,
         )
         manifest = snapshot.manifest
         lineage = column_lineage(declared)
         described = column_descriptions(context, lineage)
-        recording.finish(key, snapshot.version, rows=manifest.rows, read_until=as_of)
+        recording.finish(key, snapshot.version, rows=manifest.rows, read_until=(events_end, as_of))
         yield dg.MaterializeResult(
             metadata={
                 "as_of": as_of.isoformat(),

@@ -112,7 +112,7 @@ def online_asset(
                 f"{view.name} has no preconditions {unknown} to override; it has {sorted(checks.blocking)}"
             )
         recording = Recording(context)
-        end = recording.as_of(calendar) if calendar else None
+        end = recording.calendars.as_of(calendar) if calendar else None
         needed = released_models(view, warehouse, Registry(registry), [u.name for u in use_cases])
         try:
             _require(view, needed, config.override)

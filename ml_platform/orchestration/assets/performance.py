@@ -1,5 +1,6 @@
 """Monitoring of the released model, by the labels that have been reported since."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import dagster as dg
@@ -31,17 +32,20 @@ __all__ = ["performance_asset"]
 _DRIFT_DAYS = 7
 
 
-def performance_asset(scoring: BatchScoring, calendar: Calendar) -> dg.AssetsDefinition:
+def performance_asset(
+    scoring: BatchScoring, calendar: Calendar, reports: Sequence[Calendar]
+) -> dg.AssetsDefinition:
     """``<use_case>/<model>/performance``: how the predictions that served did, and whether they drift.
 
     Args:
         scoring: whose predictions.
         calendar: of their partitions.
+        reports: the calendars of what the labels are made from; see :meth:`Calendars.labels_as_of`.
     """
     key, predictions = prediction_key(scoring, "performance"), prediction_key(scoring, "predictions")
     use_case, label = scoring.use_case, scoring.dataset.label
     name = (scoring.owner.name, scoring.model.name)
-    reports = [asset_key(label.relation)] if label else []
+    labels = [asset_key(label.relation)] if label else []
     checks = Checks(
         key,
         {
@@ -52,7 +56,7 @@ def performance_asset(scoring: BatchScoring, calendar: Calendar) -> dg.AssetsDef
 
     @dg.asset(
         key=key,
-        deps=[predictions, *reports],
+        deps=[predictions, *labels],
         code_version=declaration_version(use_case.retraining, label.model_dump_json() if label else ""),
         description="Metrics of the released predictions on days whose labels have been reported, day by day.",
         check_specs=checks.specs,
@@ -67,13 +71,14 @@ def performance_asset(scoring: BatchScoring, calendar: Calendar) -> dg.AssetsDef
         registry: dg.ResourceParam[ObjectStore],
     ) -> Materialized:
         recording = Recording(context)
-        releases, as_of = Registry(registry), recording.as_of(calendar)
+        releases, events_end = Registry(registry), recording.calendars.as_of(calendar)
+        as_of = recording.calendars.labels_as_of(calendar, reports)
         rows = serving_sql(scoring, calendar.cadence, warehouse.dialect)
         served = Served(scoring.declared.relation, rows, scoring.dataset, scoring.model)
         trained = {r.version: r.manifest.train_window.end for r in releases.list(*name)}
-        found = performance(served, warehouse, as_of=as_of, trained_until=trained)
+        found = performance(served, warehouse, as_of=as_of, events_end=events_end, trained_until=trained)
         release, made = releases.current(*name), recording.built_keys(predictions)
-        end = calendar.cadence.end(made[-1]) if made else as_of
+        end = calendar.cadence.end(made[-1]) if made else events_end
         drift = prediction_drift(
             served,
             warehouse,

@@ -1,6 +1,6 @@
 """One use case as Dagster definitions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import dagster as dg
 
@@ -19,14 +19,19 @@ from ml_platform.orchestration.planning.retraining import retraining_sensor
 from ml_platform.predictions.table import BatchScoring, batch_scoring
 from ml_platform.use_case import Dataset, UseCase
 
-__all__ = ["CalendarOf", "use_case_definitions"]
+__all__ = ["CalendarOf", "OriginsOf", "use_case_definitions"]
 
 CalendarOf = Callable[[str], Calendar | None]
 """The calendar that a relation follows; None: it follows none."""
+OriginsOf = Callable[[str], Sequence[Calendar]]
+"""The calendars of the sources that a relation is made from."""
 
 
 def use_case_definitions(
-    use_case: UseCase, calendar_of: CalendarOf, use_cases: Mapping[str, UseCase] | None = None
+    use_case: UseCase,
+    calendar_of: CalendarOf,
+    origins_of: OriginsOf,
+    use_cases: Mapping[str, UseCase] | None = None,
 ) -> dg.Definitions:
     """The assets, with their checks and conditions, and the retraining sensor of a use case.
 
@@ -45,6 +50,7 @@ def use_case_definitions(
     Args:
         use_case: the declaration.
         calendar_of: looks up the calendars of relations.
+        origins_of: looks up those of the sources that relations are made from.
         use_cases: the project's, by name: a batch prediction may ask another one's model.
 
     Raises:
@@ -53,25 +59,38 @@ def use_case_definitions(
     """
     assets: list[dg.AssetsDefinition] = []
     if use_case.models:
-        assets.append(dataset_asset(use_case, _calendar(use_case, use_case.data, calendar_of)))
+        calendar = _calendar(use_case, use_case.data, calendar_of)
+        assets.append(dataset_asset(use_case, calendar, _reports(use_case.data, origins_of)))
     for model in use_case.models:
         assets += [model_asset(use_case, model), champion_asset(use_case, model)]
     for declared in use_case.batch_predictions:
         scoring = batch_scoring(use_case, declared, use_cases)
         assets += _prediction_assets(
-            scoring, prediction_calendar(scoring, calendar_of(scoring.dataset.events))
+            scoring,
+            prediction_calendar(scoring, calendar_of(scoring.dataset.events)),
+            _reports(scoring.dataset, origins_of),
         )
     _require_distinct(use_case, assets)
     sensors = [retraining_sensor(use_case)] if use_case.models else []
     return dg.Definitions(assets=assets, sensors=sensors)
 
 
-def _prediction_assets(scoring: BatchScoring, calendar: Calendar) -> list[dg.AssetsDefinition]:
+def _reports(dataset: Dataset, origins_of: OriginsOf) -> Sequence[Calendar]:
+    """The calendars of what the labels are made from: of their own sources, where they have any beside the events'."""
+    if dataset.label is None:
+        return []
+    found, of_events = origins_of(dataset.label.relation), origins_of(dataset.events)
+    return [one for one in found if one not in of_events] or found
+
+
+def _prediction_assets(
+    scoring: BatchScoring, calendar: Calendar, reports: Sequence[Calendar]
+) -> list[dg.AssetsDefinition]:
     assets = [predictions_asset(scoring, calendar)]
     if scoring.declared.topic is not None:
         assets.append(prediction_events_asset(scoring, calendar))
     if scoring.dataset.label is not None:
-        assets.append(performance_asset(scoring, calendar))
+        assets.append(performance_asset(scoring, calendar, reports))
     return assets
 
 

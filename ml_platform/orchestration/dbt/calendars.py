@@ -87,6 +87,25 @@ class RelationCalendars:
         unique_id = self._by_relation.get(relation)
         return self.of_resource(unique_id) if unique_id else None
 
+    def origins(self, relation: str) -> list[Calendar]:
+        """The calendars of the sources that a relation is made from, however far back."""
+        if relation in self._raw:
+            return [self._raw[relation]]
+        if relation in self._predictions:
+            return self.origins(self._predictions[relation].dataset.events)
+        found, seen, todo = set[Calendar](), set[str](), [self._by_relation.get(relation)]
+        while todo:
+            one = todo.pop()
+            if one not in self._resources or one in seen:
+                continue
+            seen.add(one)
+            props = self._resources[one]
+            made = f"{props['schema']}.{props['name']}"
+            if made in self._raw or made in self._predictions:
+                found.update(self.origins(made))
+            todo += props.get("depends_on", {}).get("nodes", [])
+        return sorted(found, key=lambda calendar: calendar.name)
+
     def asset_of(self, relation: str) -> dg.AssetKey:
         """The asset that makes a relation: of predictions, that of the use case; else it is named like the relation."""
         scoring = self._predictions.get(relation)

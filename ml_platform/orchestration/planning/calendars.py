@@ -133,6 +133,19 @@ class Calendars:
             raise NotFoundError(f"nothing of {calendar.name} has landed yet; bring data and run again")
         return calendar.cadence.end(self.keys(calendar)[-1])
 
+    def labels_as_of(self, events: Calendar, reports: Iterable[Calendar]) -> datetime:
+        """Time as of which labels are known (UTC): the end of the last partition of any source that they are made from.
+
+        Args:
+            events: the calendar of what is labelled; its end is meant where labels are made from no source, or nothing
+                of one has landed.
+            reports: the calendars of those sources.
+
+        Raises:
+            NotFoundError: nothing of the events has landed either.
+        """
+        return max((self.as_of(one) for one in reports if self.keys(one)), default=None) or self.as_of(events)
+
     def extend(self, calendar: Calendar, keys: Iterable[str]) -> list[str]:
         """Add the keys that a calendar lacks, and return them, in order."""
         new = sorted(set(keys) - set(self.keys(calendar)))

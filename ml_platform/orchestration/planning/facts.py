@@ -38,7 +38,8 @@ class Built:
     Attributes:
         version: of the content that was written.
         inputs: digest of all that it was made from.
-        until: when what it read ends (ISO 8601), for assets that read ``until_read``.
+        until: when the events and the labels that it read end (ISO 8601, `/` between), for assets that read
+            ``until_read``.
         timestamp: when it was made, in Unix seconds.
         number: of Dagster's event.
     """

@@ -1,5 +1,7 @@
 """The planner's view of an asset: what it reads, over which time, by which code."""
 
+import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -48,6 +50,7 @@ Reads = float | int | str
 - ``"before"``: everything up to its own end;
 - ``"all"``: everything;
 - ``"until_read"``: everything up to the time that was last read: later partitions do not make it stale;
+- ``"labels_until_read"``: the same, up to the time until which labels were read;
 - ``"order"``: it must be there, but a change of it makes nothing stale.
 """
 
@@ -191,12 +194,17 @@ def through(rule: Reads, of_view: Reads) -> Reads:
     return "before" if of_view == "before" and not isinstance(rule, str) else rule
 
 
+_RANKS = {
+    "order": -1.0,
+    "labels_until_read": sys.float_info.max,
+}  # what events are made from too is read as they
+
+
 def wider(one: Reads | None, two: Reads) -> Reads:
     """The rule that reads more."""
     if one is None:
         return two
-    ranks = {"order": -1.0, "until_read": float("inf"), "before": float("inf"), "all": float("inf")}
-    reach = [ranks[rule] if isinstance(rule, str) else float(rule) for rule in (one, two)]
+    reach = [_RANKS.get(rule, math.inf) if isinstance(rule, str) else float(rule) for rule in (one, two)]
     return one if reach[0] >= reach[1] else two
 
 

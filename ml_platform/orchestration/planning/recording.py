@@ -69,10 +69,6 @@ class Recording:
                 return found
         raise ConfigurationError(f"{self._context.assets_def.key} has no partitions, and so no calendar")
 
-    def as_of(self, calendar: Calendar) -> datetime:
-        """End of the data of a calendar (UTC); see :meth:`Calendars.as_of`."""
-        return self.calendars.as_of(calendar)
-
     def version_of(self, key: dg.AssetKey) -> str:
         """Content version of an asset without partitions, at the beginning; empty when it was never materialised."""
         return str(self.metadata_of(key).get(VERSION, ""))
@@ -105,7 +101,7 @@ class Recording:
         rows: Mapping[str, int] | int | None = None,
         metadata: Mapping[str, Any] | None = None,
         of_partition: Mapping[str, Mapping[str, Any]] | None = None,
-        read_until: datetime | None = None,
+        read_until: tuple[datetime, datetime] | None = None,
     ) -> dg.DataVersion:
         """Attach version and inputs to the materialisation of ``key``, one by one for each partition.
 
@@ -117,13 +113,13 @@ class Recording:
             rows: number of rows, likewise.
             metadata: more metadata, the same on each partition.
             of_partition: more metadata of each partition.
-            read_until: end of what was read, for assets that read ``until_read``.
+            read_until: ends of what was read, for assets that read ``until_read`` and ``labels_until_read``.
 
         Returns:
             Dagster's data version: of the only partition, or of all of them together.
         """
         made: dict[Partition, str] = {None: versions} if isinstance(versions, str) else dict(versions.items())
-        until = read_until.isoformat() if read_until else ""
+        until = "/".join(end.isoformat() for end in read_until or ())
         for partition, version in made.items():
             facts: dict[str, Any] = {
                 VERSION: version,

@@ -71,8 +71,9 @@ class Staleness:
             return None
         if rule == "all":
             return _EVERYTHING
-        if rule == "until_read":
-            return None, datetime.fromisoformat(until) if until else None
+        if rule in {"until_read", "labels_until_read"}:
+            read = until.split("/")[0 if rule == "until_read" else -1]
+            return None, datetime.fromisoformat(read) if read else None
         if partition is None or node.calendar is None:
             return None
         start, end = node.calendar.span(partition)

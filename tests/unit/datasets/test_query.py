@@ -47,6 +47,17 @@ def test_events_lie_within_history_and_before_as_of(warehouse, dataset):
     assert late.column("order_id").to_pylist() == ["o99"]
 
 
+def test_reports_may_be_known_of_another_time_than_events(warehouse, dataset):
+    early = END - timedelta(days=4)
+    rows = labelled(warehouse, dataset, END, events_end=early).to_pylist()
+    assert max(row["occurred_at"] for row in rows) < early
+    later = labelled(warehouse, dataset, END).to_pylist()
+    assert rows == [row for row in later if row["occurred_at"] < early], "with every label until END"
+    rows = labelled(warehouse, dataset, early, events_end=END).to_pylist()
+    assert len(rows) == len(later)
+    assert max(r["returned_available_at"] for r in rows if r["returned"]) <= early
+
+
 def test_scoring_gives_what_training_saw(warehouse, dataset):
     query = scoring_sql(dataset, warehouse.dialect, [(START, END)])
     scored = warehouse.table(query.sql, query.parameters)

@@ -30,15 +30,18 @@ splits = st.builds(
     first=st.integers(1, 30_000).map(lambda hours: NOON + timedelta(hours=hours, minutes=7)),
     history=st.timedeltas(timedelta(days=0), timedelta(days=200)),
     maturity=st.timedeltas(timedelta(0), timedelta(days=20)),
+    ahead=st.timedeltas(timedelta(days=-30), timedelta(days=30)),
 )
-def test_folds_keep_the_gap_and_end_where_labels_are_mature(split, first, history, maturity):
-    as_of = first + history
+def test_folds_keep_the_gap_and_end_where_labels_are_mature(split, first, history, maturity, ahead):
+    events_end = first + history
+    as_of = events_end + ahead
+    last = min(events_end, as_of - maturity)
     found = []
     with suppress(DataError):
-        found = folds(first, as_of, split, maturity)
+        found = folds(first, as_of, split, maturity, events_end=events_end)
     assume(found)
     assert 1 <= len(found) <= split.folds
-    assert as_of - maturity - DAY < found[0].test_end <= as_of - maturity
+    assert last - DAY < found[0].test_end <= last
     for fold in found:
         assert fold.test_start - fold.train_end == split.delay_days * DAY
         assert fold.test_days == split.test_days
@@ -55,7 +58,7 @@ def test_a_short_history_shortens_the_training_window_and_leaves_folds_out():
 
 
 def test_too_short_a_history_is_refused_with_the_days_there_are_and_the_days_needed():
-    with pytest.raises(DataError, match=r"there are 15 days \(1999-12-25 to 2000-01-09\) and 22 are needed"):
+    with pytest.raises(DataError, match=r"15 days of events \(1999-12-25 to 2000-01-09\).* are 22:"):
         folds(NOON, NOON + 15 * DAY, Split(train_days=30), 7 * DAY)
 
 

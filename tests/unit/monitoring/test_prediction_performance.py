@@ -99,6 +99,11 @@ def test_the_newest_mature_days_are_looked_at(warehouse: DuckDBWarehouse) -> Non
     assert [d.day for d in found.days] == shop.days(3, start=10)
 
 
+def test_labels_known_long_after_the_last_event_make_its_days_mature(warehouse: DuckDBWarehouse) -> None:
+    found = judged(warehouse, as_of=END + timedelta(days=90), events_end=END, last_days=3)
+    assert [d.day for d in found.days] == shop.days(3, start=17)
+
+
 def test_no_predictions_at_all(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"predictions\.returns"):
         judged(DuckDBWarehouse(tmp_path / "w.duckdb"))

@@ -91,6 +91,20 @@ def test_each_source_has_its_own_end_of_the_data() -> None:
         assert calendars.keys(MONDAYS) == ["2018-04-02"]
 
 
+def test_labels_are_known_as_of_the_last_day_that_any_of_their_sources_speaks_of() -> None:
+    disputes, refunds = Calendar("disputes", Cadence.HOURLY), Calendar("refunds", Cadence.WEEKLY)
+    with dg.DagsterInstance.ephemeral() as instance:
+        calendars = Calendars(instance)
+        calendars.extend(DAILY, ["2018-04-30"])
+        of_events = datetime(2018, 5, 1, tzinfo=UTC)
+        assert calendars.labels_as_of(DAILY, []) == of_events
+        assert calendars.labels_as_of(DAILY, [disputes]) == of_events, "nothing of it has landed"
+        calendars.extend(disputes, ["2018-04-03T05"])
+        assert calendars.labels_as_of(DAILY, [disputes, refunds]) == datetime(2018, 4, 3, 6, tzinfo=UTC)
+        calendars.extend(refunds, ["2018-05-28"])
+        assert calendars.labels_as_of(DAILY, [disputes, refunds]) == datetime(2018, 6, 4, tzinfo=UTC)
+
+
 def test_a_key_that_comes_late_is_added_and_nothing_is_taken_away() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         calendars = Calendars(instance)
