@@ -21,6 +21,7 @@ from ml_platform.use_case import BatchPrediction, FeatureView, Model, UseCase
 
 __all__ = ["print_failures", "print_summary"]
 
+_NEARLY_ALL = 0.995
 _MOST_METRICS = 10
 
 
@@ -195,6 +196,7 @@ def _online(view: FeatureView, updater: Updater, report: Report) -> Iterator[Ren
 def _metrics(found: Mapping[str, Any], model: Model) -> Iterator[RenderableType]:
     """The metrics that the gate and the use case name, and the first few of the task's."""
     metrics, baselines, spread = found["metrics"], found["baselines"], found["spread over folds"]
+    known, ripe = found.get("share of labels known"), found.get("ripe", {})
     order = {name: place for place, name in enumerate(metric_directions(model, ()))}
     names = sorted(metrics, key=lambda name: order.get(name, len(order)))
     wanted = {*model.gate.limits, *(metric.name for metric in model.metrics), *names[:5]}
@@ -202,18 +204,21 @@ def _metrics(found: Mapping[str, Any], model: Model) -> Iterator[RenderableType]
     # Of one fold there is no spread, and 0.000 would say that it is certain.
     several = any(figures["std"] for figures in spread.values())
     judged = {*model.gate.limits, model.gate.beats_baselines_on, model.gate.beats_champion_on}
-    table = table_of("", "model", *(["± folds"] if several else []), *baselines, padding=(0, 2))
+    columns = {"model": metrics}
+    if several:
+        columns |= {
+            what: {name: figures[part] for name, figures in spread.items()}
+            for what, part in (("mean of folds", "mean"), ("± folds", "std"))
+        }
+    columns |= {"all labels, est.": ripe} if known is not None and known < _NEARLY_ALL and ripe else {}
+    columns |= baselines
+    table = table_of("", *columns, padding=(0, 2))
     for name in shown:
-        cells = [
-            f"{figures[name]:.3f}" if figures.get(name) is not None else "" for figures in baselines.values()
-        ]
-        table.add_row(
-            f"  {name}{' *' if name in judged else ''}",
-            f"{metrics[name]:.3f}",
-            *([f"{spread[name]['std']:.3f}" if name in spread else ""] if several else []),
-            *cells,
-        )
+        cells = [f"{c[name]:.3f}" if c.get(name) is not None else "" for c in columns.values()]
+        table.add_row(f"  {name}{' *' if name in judged else ''}", *cells)
     yield table
+    if known is not None and known < _NEARLY_ALL:
+        yield f"  by about {known:.1%} of the labels of these days: the others are still to come"
     if any(name in judged for name in shown):
         yield "  * judged by the gate"
     if len(metrics) > len(shown):

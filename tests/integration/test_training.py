@@ -6,6 +6,8 @@ import shutil
 import signal
 from datetime import timedelta
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from samples import labelled
 from samples.killed import start
@@ -202,9 +204,28 @@ def test_a_shorter_history_than_declared_is_trained_and_warned_of(home):
     assert "1 of the 2 folds" in warned.description
 
 
+def test_metrics_that_rest_on_half_of_the_labels_are_warned_of(home):
+    late = labelled.TableSnapshot(labelled.parcels(days=30, per_day=300, slowest=12), "late")
+    reported = late.table().column("lost_available_at")
+    known = pc.fill_null(pc.less_equal(reported, pa.scalar(late.as_of, reported.type)), False)
+    rows = late.table()
+    for name, value in (
+        ("lost", pc.if_else(known, 1, 0)),
+        ("lost_available_at", pc.if_else(known, reported, None)),
+    ):
+        rows = rows.set_column(rows.column_names.index(name), name, value)
+    found = train(home, snapshot=labelled.TableSnapshot(rows, "half"))
+    warned = next(outcome for outcome in found.gates if outcome.name == "labels_known")
+    assert (warned.passed, warned.severity, warned.blocking) == (False, "WARN", False)
+    assert 0.2 < warned.metadata["share known"] < 0.7
+    assert found.metrics["average_precision"] < warned.metadata["ripe average_precision"]
+    _, (run,) = runs(home)
+    assert run.data.metrics["labels_known"] == warned.metadata["share known"]
+
+
 def test_too_short_a_history_is_refused_before_a_run_is_made(home):
     snapshot = labelled.TableSnapshot(labelled.parcels(days=9), "tiny", labelled.START + timedelta(days=9))
-    with pytest.raises(DataError, match=r"there are 9 days .* and 11 are needed"):
+    with pytest.raises(DataError, match=r"there are 9 days of events .* Needed are 11:"):
         train(home, snapshot=snapshot)
     assert {run.info.status for run in runs(home)[1]} <= {"FAILED"}
 

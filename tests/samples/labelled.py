@@ -94,7 +94,7 @@ class TableSnapshot:
     def __init__(self, table: pa.Table, version: str = "d1", as_of: datetime | None = None) -> None:
         self._table = table
         self.version = version
-        self.as_of = as_of or START + timedelta(days=30)
+        self.as_of = self.events_end = as_of or START + timedelta(days=30)
         self.reads = 0
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:

@@ -25,7 +25,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FoldResult:
-    """One fold: its windows, its rows, figures of their labels, and the metrics on its test window."""
+    """One fold: its windows, its rows, figures of their labels, and the metrics on its test window.
+
+    ``share_known`` is :meth:`LabelledRows.share_known`, and ``ripe`` estimates of the metrics for when it is 1.
+    """
 
     fold: Fold
     train_rows: int
@@ -33,6 +36,8 @@ class FoldResult:
     test_rows: int
     test_labels: Mapping[str, float]
     metrics: Mapping[str, float]
+    share_known: float | None
+    ripe: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def evaluate_folds(
     newest = _fit(use_case, declared, rows, found[0])
     fitted, train, test = newest
     predictions = _predict(use_case, fitted, test, found[0])
-    results.append(_result(declared, found[0], train, test, predictions))
+    results.append(_result(declared, found[0], train, test, predictions, rows.share_known(found[0])))
     progress(f"fold 1 of {len(found)}: {found[0]}, {_rounded(declared, results[0].metrics)}")
     baselines = {
         name: baseline.predict(test.features)
@@ -85,7 +90,7 @@ def evaluate_folds(
             notes.append(f"fold {number} is left out: {error}")
             continue
         older = _predict(use_case, other, older_test, fold)
-        results.append(_result(declared, fold, older_train, older_test, older))
+        results.append(_result(declared, fold, older_train, older_test, older, rows.share_known(fold)))
         progress(f"fold {number} of {len(found)}: {fold}, {_rounded(declared, results[-1].metrics)}")
     for note in notes:
         logger.warning("%s: %s", use_case.name, note)
@@ -153,16 +158,24 @@ def _predict(use_case: UseCase, fitted: FittedModel, test: TestData, fold: Fold)
 
 
 def _result(
-    declared: Model, fold: Fold, train: TrainingData, test: TestData, predictions: pa.Table
+    declared: Model,
+    fold: Fold,
+    train: TrainingData,
+    test: TestData,
+    predictions: pa.Table,
+    share_known: float | None,
 ) -> FoldResult:
     kind = task(declared.task)
+    metrics = evaluate(declared, predictions, test)
     return FoldResult(
         fold,
         train.features.num_rows,
         kind.summary(train.labels, train.classes),
         test.features.num_rows,
         kind.summary(test.labels, test.classes),
-        evaluate(declared, predictions, test),
+        metrics,
+        share_known,
+        kind.ripe(metrics, test.labels, share_known) if share_known else {},
     )
 
 

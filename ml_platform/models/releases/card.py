@@ -57,7 +57,17 @@ def history_section(entries: Iterable[AuditEntry]) -> str:
 
 
 def _pairs(values: Mapping[str, object]) -> str:
-    return _table(("name", "value"), sorted(values.items()))
+    return _table(("name", "value"), sorted(_flat(values)))
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, object]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list | tuple):
+            yield f"{prefix}{name}", ", ".join(map(str, value))
+        elif value is not None:
+            yield f"{prefix}{name}", value
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:

@@ -190,6 +190,17 @@ class Task(ABC):
     def metrics(self, predictions: pa.Table, labels: Array, classes: tuple[str, ...]) -> dict[str, float]:
         """The metrics of predictions; those that are not defined on these rows are left out."""
 
+    def ripe(self, metrics: Mapping[str, float], labels: Array, share_known: float) -> dict[str, float]:
+        """Estimates of what metrics would be, were every label known; those that do not depend on it are left out.
+
+        Args:
+            metrics: of predictions, by the labels that are known; an event that was not reported counts as 0.
+            labels: those labels, of shape (rows,).
+            share_known: share of the labels that will ever be reported that is known, above 0.
+        """
+        del metrics, labels, share_known
+        return {}
+
     @abstractmethod
     def baselines(self, data: "TrainingData") -> dict[str, Predictor]:
         """The predictors that a model must beat to be worth its upkeep, fitted on a training window, by name."""

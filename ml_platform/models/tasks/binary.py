@@ -173,6 +173,23 @@ class Binary(Task):
         found["calibration_error"] = expected_calibration_error(scores, labels)
         return {name: float(value) for name, value in found.items()}
 
+    def ripe(self, metrics: Mapping[str, float], labels: Array, share_known: float) -> dict[str, float]:
+        """Estimate AUC and average precision, as if labels were unknown by chance.
+
+        Of the rows that count as negative, some are positives without a report yet, scored like the others: they lower
+        every precision by the share that is known, and half of their pairs with a positive are ordered wrongly. Source
+        of the assumption: C. Elkan, K. Noto, *Learning classifiers from only positive and unlabeled data*, KDD 2008.
+        """
+        known = float(labels.sum())
+        unknown = known * (1 - share_known) / share_known
+        negatives = len(labels) - known
+        found = {}
+        if "auc" in metrics and unknown < negatives:
+            found["auc"] = (metrics["auc"] * negatives - unknown / 2) / (negatives - unknown)
+        if "average_precision" in metrics:
+            found["average_precision"] = metrics["average_precision"] / share_known
+        return {name: min(value, 1.0) for name, value in found.items()}
+
     def baselines(self, data: "TrainingData") -> dict[str, Predictor]:
         """``base_rate``, and ``logistic_regression`` on the numeric features."""
         from sklearn.linear_model import LogisticRegression

@@ -11,13 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
+import numpy.typing as npt
+
 from ml_platform.models.tasks.base import LabelQuery
 from ml_platform.use_case import Dataset, Label
 
-__all__ = ["Delays", "label_delays"]
+__all__ = ["Delays", "delays_of", "label_delays"]
 
 BINS_IN_DELAY = 14
 """Delays are counted in parts of ``Label.delay``: of seven days, in half days."""
+_MICROSECOND = timedelta(microseconds=1)
 FEWEST = 30
 """Reports, of events old enough, below which nothing is said of a delay: a share of 10 % would be known to ± 11 %."""
 
@@ -38,6 +42,11 @@ class Delays:
         """Share of the labels that come within a delay."""
         return self.within[min(round(delay / self.width), len(self.within) - 1)]
 
+    def share_known(self, ages: npt.NDArray[np.int64]) -> float:
+        """Share of the labels of some events that are known, by the events' ages in microseconds, of shape (rows,)."""
+        bins = np.clip(ages // (self.width // _MICROSECOND), 0, len(self.within) - 1)
+        return float(np.asarray(self.within)[bins].mean()) if len(bins) else 1.0
+
     def needed(self, share: float) -> timedelta:
         """The shortest delay, in whole bins, within which that share of the labels comes."""
         return self.width * next(bins for bins, found in enumerate(self.within) if found >= share - 1e-9)
@@ -55,8 +64,8 @@ def label_delays(query: LabelQuery, dataset: Dataset, label: Label, as_of: datet
     Returns:
         None when there are too few reports of events that are older than ``Label.delay`` to tell.
     """
-    width = label.delay / BINS_IN_DELAY if label.delay else timedelta(days=1)
-    micros = max(width // timedelta(microseconds=1), 1)
+    width = _width(label.delay)
+    micros = width // _MICROSECOND
     reported, occurred = f'epoch_us("{label.reported_at}")', f'epoch_us("{dataset.occurred_at}")'
     age = f"(epoch_us(TIMESTAMPTZ '{as_of.isoformat()}') - {occurred})"
     # A bin that is seen only in part would count too few: reports in the last one of an event's age are left out.
@@ -72,16 +81,32 @@ def label_delays(query: LabelQuery, dataset: Dataset, label: Label, as_of: datet
     )
 
 
+def delays_of(
+    occurred: npt.NDArray[np.int64], reported: npt.NDArray[np.int64], as_of: int, delay: timedelta
+) -> Delays | None:
+    """Estimate the same from arrays of microseconds since 1970; what is later than ``as_of`` is not reported."""
+    width = _width(delay)
+    micros = width // _MICROSECOND
+    known = (reported <= as_of) & (reported >= occurred) & (occurred <= as_of)
+    late, age = -((occurred[known] - reported[known]) // micros), (as_of - occurred[known]) // micros
+    seen, counts = np.unique(np.stack([late, age])[:, late <= age], axis=1, return_counts=True)
+    return _estimate(
+        {(int(one), int(two)): int(n) for one, two, n in zip(*seen, counts, strict=True)}, width, delay
+    )
+
+
+def _width(delay: timedelta) -> timedelta:
+    return max(delay / BINS_IN_DELAY, _MICROSECOND) if delay else timedelta(days=1)
+
+
 def _estimate(counts: Mapping[tuple[int, int], int], width: timedelta, delay: timedelta) -> Delays | None:
     with_delay, starts, ends = Counter[int](), Counter[int](), Counter[int]()
     for (late, age), n in counts.items():
         with_delay[late] += n
         starts[late] += n
         ends[age] += n
-    at_risk: list[
-        int
-    ] = []  # by delay t: reports with a delay of at most t, of events whose age is at least t
-    risk = 0
+    # By delay t: reports with a delay of at most t, of events whose age is at least t.
+    at_risk, risk = list[int](), 0
     for t in range(max(ends, default=-1) + 1):
         risk += starts[t] - (ends[t - 1] if t else 0)
         at_risk.append(risk)

@@ -79,7 +79,23 @@ class Candidate:
         said = "; ".join(notes) or "the history reaches all that the split declares"
         facts = {"folds": len(self.report["folds"])}
         note = CheckOutcome("enough_history", not notes, said, facts, severity="WARN")
-        return [note, *self.judgement.outcomes]
+        return [note, self._labels_known(), *self.judgement.outcomes]
+
+    def _labels_known(self) -> CheckOutcome:
+        """Warn where the metrics rest on fewer labels than the use case declares to be enough."""
+        newest, label = self.report["folds"][0], self.use_case.data.label
+        share, ripe = newest.get("share_known"), newest.get("ripe") or {}
+        if share is None or label is None:
+            said = (
+                "no label" if label is None else "too few reports to tell how many labels are still to come"
+            )
+            return CheckOutcome("labels_known", True, said, severity="WARN")
+        estimates = ", ".join(f"{name} {value:.3f}" for name, value in ripe.items())
+        said = f"the metrics rest on about {share:.1%} of the labels of the test window" + (
+            f"; by all of them, as an estimate: {estimates}" if estimates else ""
+        )
+        facts = {"share known": share, **{f"ripe {name}": value for name, value in ripe.items()}}
+        return CheckOutcome("labels_known", share >= 1 - label.max_late_share, said, facts, severity="WARN")
 
     @property
     def record(self) -> CandidateRecord:

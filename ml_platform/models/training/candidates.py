@@ -377,6 +377,9 @@ def _log(work: _Training, run: RunWriter, result: Evaluation, report: Mapping[st
     for name, metrics in result.baselines.items():
         run.metrics({f"baseline.{name}.{metric}": value for metric, value in metrics.items()})
     newest = result.folds[0]
+    if newest.share_known is not None:
+        run.metrics({"labels_known": newest.share_known})
+    run.metrics({f"ripe.{name}": value for name, value in newest.ripe.items()})
     run.dataset(
         work.use_case.name,
         work.snapshot.version,

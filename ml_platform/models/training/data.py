@@ -14,6 +14,7 @@ from ml_platform.errors import DataError, SchemaMismatchError
 from ml_platform.models.declarations import Model
 from ml_platform.models.tasks.base import task
 from ml_platform.models.tasks.checking import classes_of
+from ml_platform.models.tasks.delays import delays_of
 from ml_platform.models.training.splits import Fold
 from ml_platform.use_case import UseCase
 from ml_platform.user_code import call_user_code
@@ -238,6 +239,19 @@ class LabelledRows:
             fold.test_start,
             fold.test_end,
         )
+
+    def share_known(self, fold: Fold) -> float | None:
+        """Share of the labels of a test window that is known: of all rows, or of the events that will be reported.
+
+        None without a label, and where there are too few reports to estimate how many are still to come.
+        """
+        rows = self._window(fold.test_start, fold.test_end)
+        if self._label is None or rows.start == rows.stop:
+            return None
+        if self._label.value is not None:
+            return float((self._reported[rows] <= self._as_of).mean())
+        delays = delays_of(self._occurred, self._reported, self._as_of, self._label.delay)
+        return delays.share_known(self._as_of - self._occurred[rows]) if delays else None
 
     def _reported_at(self, table: pa.Table) -> npt.NDArray[np.int64]:
         """When each label was reported, in microseconds since 1970; never: :data:`NEVER`."""

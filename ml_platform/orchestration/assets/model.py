@@ -41,8 +41,11 @@ def model_asset(use_case: UseCase, declared: Model) -> dg.AssetsDefinition:
     dataset = dg.AssetKey([use_case.name, "dataset"])
     gate = gate_checks(declared)
     advisory = {check.name for check in declared.gate.checks if not check.blocking}
-    history = {"enough_history": "The history reaches all the training days and folds that are declared."}
-    checks = Checks(key, {**gate, **history}, blocking=frozenset(gate) - advisory)
+    before = {
+        "enough_history": "The history reaches all the training days and folds that are declared.",
+        "labels_known": "Of the labels of the test window no more are still to come than `Label.max_late_share`.",
+    }
+    checks = Checks(key, {**gate, **before}, blocking=frozenset(gate) - advisory)
 
     @dg.asset(
         key=key,
@@ -114,6 +117,8 @@ def _facts(found: Candidate) -> dict[str, Any]:
             {
                 "metrics": dict(found.metrics),
                 "spread over folds": found.report["spread"],
+                "share of labels known": found.report["folds"][0].get("share_known"),
+                "ripe": found.report["folds"][0].get("ripe") or {},
                 "baselines": {name: dict(values) for name, values in found.baselines.items()},
             }
         ),
