@@ -12,6 +12,7 @@ from ml_platform.checks import CheckOutcome
 from ml_platform.datasets.query import reports_sql
 from ml_platform.models.evaluation.drawing import figure_bytes
 from ml_platform.models.tasks.base import Figures
+from ml_platform.monitoring.labels_known import share_of_labels_known
 from ml_platform.monitoring.retraining import watched_metric, worse
 from ml_platform.monitoring.served import Served
 from ml_platform.use_case import Label, UseCase
@@ -44,6 +45,7 @@ class Performance:
         counts: further counts of all of them: positives, a confusion matrix.
         in_sample: predictions that were left out, for their release was trained on them.
         releases: those that made the predictions.
+        share_known: see :func:`~ml_platform.monitoring.labels_known.share_of_labels_known`.
     """
 
     as_of: datetime
@@ -53,6 +55,7 @@ class Performance:
     counts: Mapping[str, Any] = field(default_factory=dict)
     in_sample: int = 0
     releases: tuple[str, ...] = ()
+    share_known: float | None = None
 
 
 def performance(
@@ -90,6 +93,7 @@ def performance(
     fair = _fair(served, warehouse, trained_until, window)
     releases = _releases(warehouse, fair)
     figures = _figures(served, warehouse, label, fair, as_of)
+    judged = Query(f"SELECT w.* FROM ({fair.sql}) AS w WHERE w.__fair = 1", fair.parameters)
     whole = figures.pop(None, Figures(0, {}))
     days = [
         DayPerformance(_EPOCH + timedelta(days=scope), found.rows, found.metrics, found.counts)
@@ -104,6 +108,9 @@ def performance(
         whole.counts,
         sum(row["rows"] - row["fair"] for row in releases),
         tuple(sorted(row["release"] for row in releases if row["fair"])),
+        share_of_labels_known(
+            served, warehouse, label, judged, as_of, window.parameters["first"] - label.delay
+        ),
     )
 
 
@@ -112,13 +119,17 @@ def performance_check(use_case: UseCase, served: Served, found: Performance) -> 
     limit, name = use_case.retraining.limit, watched_metric(use_case, served.model)
     value = found.metrics.get(name)
     metadata = {"rows": found.rows, "in_sample": found.in_sample, **found.counts, **found.metrics}
+    rests = ""
+    if found.share_known is not None:
+        metadata["labels known"] = found.share_known
+        rests = f", by about {found.share_known:.1%} of the labels that are to come"
     if value is None or limit is None:
         said = "no limit is declared" if limit is None else "there is nothing to judge by yet"
         return CheckOutcome("performance", True, said, metadata, severity="WARN")
     return CheckOutcome(
         "performance",
         not worse(use_case, value, served.model),
-        f"{name} on newly reported labels is {value:.4f}; the limit is {limit:.4f}",
+        f"{name} on newly reported labels is {value:.4f}{rests}; the limit is {limit:.4f}",
         metadata,
         severity="WARN",
     )

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ml_platform.models.tasks.base import LabelQuery
 from ml_platform.use_case import Dataset, Label
 
-__all__ = ["Delays", "delays_of", "label_delays"]
+__all__ = ["Delays", "bin_width", "delays_of", "delays_of_counts", "label_delays"]
 
 BINS_IN_DELAY = 14
 """Delays are counted in parts of ``Label.delay``: of seven days, in half days."""
@@ -64,7 +64,7 @@ def label_delays(query: LabelQuery, dataset: Dataset, label: Label, as_of: datet
     Returns:
         None when there are too few reports of events that are older than ``Label.delay`` to tell.
     """
-    width = _width(label.delay)
+    width = bin_width(label.delay)
     micros = width // _MICROSECOND
     reported, occurred = f'epoch_us("{label.reported_at}")', f'epoch_us("{dataset.occurred_at}")'
     age = f"(epoch_us(TIMESTAMPTZ '{as_of.isoformat()}') - {occurred})"
@@ -76,8 +76,8 @@ def label_delays(query: LabelQuery, dataset: Dataset, label: Label, as_of: datet
             FROM snapshot WHERE {reported} >= {occurred})
         WHERE delay <= age GROUP BY delay, age""",
     )
-    return _estimate(
-        {(int(row["delay"]), int(row["age"])): int(row["n"]) for row in counts}, width, label.delay
+    return delays_of_counts(
+        {(int(row["delay"]), int(row["age"])): int(row["n"]) for row in counts}, label.delay
     )
 
 
@@ -85,21 +85,27 @@ def delays_of(
     occurred: npt.NDArray[np.int64], reported: npt.NDArray[np.int64], as_of: int, delay: timedelta
 ) -> Delays | None:
     """Estimate the same from arrays of microseconds since 1970; what is later than ``as_of`` is not reported."""
-    width = _width(delay)
+    width = bin_width(delay)
     micros = width // _MICROSECOND
     known = (reported <= as_of) & (reported >= occurred) & (occurred <= as_of)
     late, age = -((occurred[known] - reported[known]) // micros), (as_of - occurred[known]) // micros
     seen, counts = np.unique(np.stack([late, age])[:, late <= age], axis=1, return_counts=True)
-    return _estimate(
-        {(int(one), int(two)): int(n) for one, two, n in zip(*seen, counts, strict=True)}, width, delay
+    return delays_of_counts(
+        {(int(one), int(two)): int(n) for one, two, n in zip(*seen, counts, strict=True)}, delay
     )
 
 
-def _width(delay: timedelta) -> timedelta:
+def bin_width(delay: timedelta) -> timedelta:
+    """The width of the bins in which delays are counted, by ``Label.delay``."""
     return max(delay / BINS_IN_DELAY, _MICROSECOND) if delay else timedelta(days=1)
 
 
-def _estimate(counts: Mapping[tuple[int, int], int], width: timedelta, delay: timedelta) -> Delays | None:
+def delays_of_counts(counts: Mapping[tuple[int, int], int], delay: timedelta) -> Delays | None:
+    """Estimate the same from counts of reports by delay (rounded up) and age of the event (down), in bins' widths.
+
+    The delay of each is at most its age: one in an event's last, incomplete bin is left out.
+    """
+    width = bin_width(delay)
     with_delay, starts, ends = Counter[int](), Counter[int](), Counter[int]()
     for (late, age), n in counts.items():
         with_delay[late] += n

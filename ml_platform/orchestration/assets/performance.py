@@ -94,6 +94,7 @@ def performance_asset(
                 "plots": pictures({"performance": performance_plot(found, served.task.watched)}),
                 "rows judged": found.rows,
                 "rows left out (in sample)": found.in_sample,
+                **({} if found.share_known is None else {"labels known": figure(found.share_known)}),
                 **{name: figure(value) for name, value in found.metrics.items()},
             },
             check_results=checks.results(outcomes),

@@ -86,6 +86,39 @@ def test_only_labels_reported_by_then_count(warehouse: DuckDBWarehouse) -> None:
     assert not any("auc" in d.metrics for d in found.days)
 
 
+def test_it_says_what_share_of_the_labels_it_rests_on(warehouse: DuckDBWarehouse) -> None:
+    everything = judged(warehouse)
+    assert everything.share_known == pytest.approx(1, abs=0.01), (
+        "reports take two days, and seven are declared"
+    )
+    random = np.random.default_rng(5)
+    reports = shop.returns(ORDERS)
+    late = [
+        t - timedelta(days=2) + timedelta(days=d)
+        for t, d in zip(
+            reports.column("reported_at").to_pylist(), random.uniform(0.5, 13.5, len(reports)), strict=True
+        )
+    ]
+    warehouse.execute("DROP TABLE shop.returns")
+    at, kind = pa.array(late, pa.timestamp("us", tz="UTC")), pa.date32()
+    shop.fill(
+        warehouse,
+        "shop.returns",
+        pa.table(
+            {
+                "order_id": reports["order_id"],
+                "reported_at": at,
+                "day": pa.array([t.date() for t in late], kind),
+            }
+        ),
+    )
+    found = judged(warehouse)
+    came, ever = found.counts["positives"], everything.counts["positives"]
+    assert came < 0.9 * ever
+    assert found.share_known == pytest.approx(came / ever, abs=0.12)
+    assert "of the labels" in performance_check(shop.use_case(), served(), found).description
+
+
 def test_what_a_release_was_trained_on_is_left_out(warehouse: DuckDBWarehouse) -> None:
     learnt = datetime(2018, 4, 5, 12, tzinfo=UTC)
     found = judged(warehouse, trained_until={"r1": learnt, "unknown": END})
