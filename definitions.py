@@ -48,8 +48,7 @@ def platform() -> "Platform":
         graph = for_pages(graph, composed.use_cases, settings.mlflow_ui_url)
         specs = graph.resolve_all_asset_specs()
         require_relations(specs, composed.use_cases)
-        checks = freshness_checks(specs)
-        return dg.Definitions.merge(graph, dg.Definitions(asset_checks=[checks]))
+        return dg.Definitions.merge(graph, dg.Definitions(asset_checks=freshness_checks(specs)))
 
     composed = Platform(settings, use_cases, sources, load)
     return composed

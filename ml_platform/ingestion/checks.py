@@ -78,6 +78,8 @@ def duplicates_outcome(
 def landing_outcome(landing: LandingFolder, source: RawSource, sources: Sequence[RawSource]) -> CheckOutcome:
     """Warns of what lies in the source's folder and is not loaded, and of partitions that a required source lacks.
 
+    It lacks those that other sources have before its own last one; all of theirs when it has none.
+
     Folders that belong to no source are told by one of ``sources``: the first by name, of the required ones if there
     are any.
 
@@ -90,7 +92,10 @@ def landing_outcome(landing: LandingFolder, source: RawSource, sources: Sequence
     if source.required:
         beside = [other for other in sources if other.cadence is source.cadence and other.name != source.name]
         wanted = {key for other in beside for key in landing.partitions(other)}
-        missing = sorted(wanted - set(landing.partitions(source)))
+        own = landing.partitions(source)
+        # Behind its last partition others may well go on: reports speak of what happened before. `fresh` tells of a
+        # source that has ended.
+        missing = sorted(key for key in wanted - set(own) if not own or key < max(own))
         found += [f"{source.name}/{key}: no files, though other sources have some" for key in missing]
     if source.name == min(sources, key=lambda one: (not one.required, one.name), default=source).name:
         found += landing.strangers(sources)

@@ -115,7 +115,8 @@ class RawSource(Declaration):
     )
     required: bool = Field(
         default=False,
-        description="A warning tells of each partition that another source of this cadence has and this one lacks.",
+        description="A warning tells of each partition that another source of this cadence has, and this one lacks "
+        "before its last.",
     )
     retention: timedelta | None = Field(
         default=None,

@@ -104,7 +104,7 @@ def test_a_view_of_two_use_cases_is_one_asset_that_says_who_reads_it(graph: Grap
     relation = dg.Definitions(assets=[dg.AssetSpec(RELATION)])
     noted = spec_of(say_who_uses(relation, graph.use_cases), RELATION)
     assert noted.metadata["used by"] == "churn/model: n; fraud/model: mean"
-    dataset = dataset_asset(reading("other", graph.bench.view, "n", syncs=False), CALENDAR)
+    dataset = dataset_asset(reading("other", graph.bench.view, "n", syncs=False), CALENDAR, [])
     assert RELATION in dataset.dependency_keys
 
 

@@ -17,6 +17,7 @@ from ml_platform.models.training.candidate import Candidate, CandidateRecord
 from ml_platform.models.training.candidates import judge_again, open_recorded
 from ml_platform.models.training.promotion import release_candidate, version_of
 from ml_platform.models.training.tracking import Tracking
+from ml_platform.orchestration.assets.explained import explained
 from ml_platform.orchestration.assets.model import RECORD
 from ml_platform.orchestration.assets.naming import Materialized, common
 from ml_platform.orchestration.planning.conditions import when_stale
@@ -56,6 +57,7 @@ def champion_asset(use_case: UseCase, declared: Model) -> dg.AssetsDefinition:
         automation_condition=when_stale(),
         **common(use_case, declared.framework, "release"),
     )
+    @explained
     def champion(
         context: dg.AssetExecutionContext,
         objects: dg.ResourceParam[ObjectStore],

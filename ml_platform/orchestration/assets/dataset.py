@@ -8,6 +8,7 @@ from ml_platform.datasets.checks import CHECKS, dataset_checks
 from ml_platform.datasets.snapshot import export_snapshot
 from ml_platform.models.tasks.checking import label_tasks
 from ml_platform.orchestration.assets.checks import Checks
+from ml_platform.orchestration.assets.explained import explained
 from ml_platform.orchestration.assets.naming import Materialized, asset_key, common, declaration_version
 from ml_platform.orchestration.assets.view_usage import column_descriptions, column_lineage
 from ml_platform.orchestration.planning.calendars import Calendar
@@ -53,6 +54,7 @@ def dataset_asset(use_case: UseCase, calendar: Calendar, reports: Sequence[Calen
         pool="warehouse",
         **common(use_case, "parquet"),
     )
+    @explained
     def dataset(
         context: dg.AssetExecutionContext,
         warehouse: dg.ResourceParam[Warehouse],

@@ -13,6 +13,7 @@ from ml_platform.models.training.candidates import Candidate, open_candidate, tr
 from ml_platform.models.training.tracking import Tracking
 from ml_platform.models.training.versions import files_digest
 from ml_platform.orchestration.assets.checks import Checks
+from ml_platform.orchestration.assets.explained import explained
 from ml_platform.orchestration.assets.figures import figure, figure_text
 from ml_platform.orchestration.assets.naming import Materialized, common
 from ml_platform.orchestration.assets.pictures import pictures
@@ -56,6 +57,7 @@ def model_asset(use_case: UseCase, declared: Model) -> dg.AssetsDefinition:
         automation_condition=when_stale(),
         **common(use_case, declared.framework, "mlflow"),
     )
+    @explained
     def model(
         context: dg.AssetExecutionContext,
         registry: dg.ResourceParam[ObjectStore],

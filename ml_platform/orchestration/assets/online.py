@@ -15,6 +15,7 @@ from ml_platform.features.views.usage import consumers, synced_views
 from ml_platform.models.releases.registry import Registry
 from ml_platform.models.releases.view_inputs import RELEASED_MODELS, released_models
 from ml_platform.orchestration.assets.checks import Checks
+from ml_platform.orchestration.assets.explained import explained
 from ml_platform.orchestration.assets.naming import (
     Materialized,
     asset_key,
@@ -99,6 +100,7 @@ def online_asset(
         pool="warehouse",
         **shared,
     )
+    @explained
     def sync(
         context: dg.AssetExecutionContext,
         config: SyncConfig,

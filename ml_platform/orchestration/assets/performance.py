@@ -10,6 +10,7 @@ from ml_platform.monitoring.drift import prediction_drift
 from ml_platform.monitoring.performance import performance, performance_check, performance_plot
 from ml_platform.monitoring.served import Served
 from ml_platform.orchestration.assets.checks import Checks
+from ml_platform.orchestration.assets.explained import explained
 from ml_platform.orchestration.assets.figures import figure
 from ml_platform.orchestration.assets.naming import (
     Materialized,
@@ -65,6 +66,7 @@ def performance_asset(
         pool="warehouse",
         **common(use_case, "monitoring"),
     )
+    @explained
     def performance_(
         context: dg.AssetExecutionContext,
         warehouse: dg.ResourceParam[Warehouse],

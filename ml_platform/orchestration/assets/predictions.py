@@ -12,6 +12,7 @@ from ml_platform.events.base import Publisher
 from ml_platform.models.releases.registry import Registry
 from ml_platform.models.training.versions import code_version
 from ml_platform.orchestration.assets.checks import Checks
+from ml_platform.orchestration.assets.explained import explained
 from ml_platform.orchestration.assets.naming import (
     Materialized,
     asset_key,
@@ -99,6 +100,7 @@ def predictions_asset(scoring: BatchScoring, calendar: Calendar) -> dg.AssetsDef
         pool="warehouse",
         **common(scoring.use_case, "table", scoring.model.framework),
     )
+    @explained
     def predictions(
         context: dg.AssetExecutionContext,
         warehouse: dg.ResourceParam[Warehouse],
@@ -166,6 +168,7 @@ def prediction_events_asset(scoring: BatchScoring, calendar: Calendar) -> dg.Ass
         pool="warehouse",
         **common(scoring.use_case, "cloudevents"),
     )
+    @explained
     def prediction_events(
         context: dg.AssetExecutionContext,
         warehouse: dg.ResourceParam[Warehouse],

@@ -11,6 +11,7 @@ from ml_platform.ingestion.load import load_partitions
 from ml_platform.ingestion.source import RawSource
 from ml_platform.models.training.versions import code_version
 from ml_platform.orchestration.assets.checks import Checks
+from ml_platform.orchestration.assets.explained import explained
 from ml_platform.orchestration.assets.naming import Materialized, asset_key, freshness_of
 from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.nodes import OUTSIDE
@@ -78,6 +79,7 @@ def raw_asset(source: RawSource, sources: Sequence[RawSource] = ()) -> dg.Assets
         freshness_policy=freshness_of(source.cadence),
         pool="warehouse",
     )
+    @explained
     def load(
         context: dg.AssetExecutionContext,
         warehouse: dg.ResourceParam[Warehouse],

@@ -12,6 +12,7 @@ from dagster_dbt import DbtProject, dbt_assets
 
 from ml_platform.cadence import Cadence
 from ml_platform.errors import MLPlatformError
+from ml_platform.orchestration.assets.explained import explained
 from ml_platform.orchestration.dbt.calendars import RelationCalendars
 from ml_platform.orchestration.dbt.project import target_path
 from ml_platform.orchestration.dbt.resource import QuickDbtCliResource
@@ -62,6 +63,7 @@ def _models(
         backfill_policy=dg.BackfillPolicy.single_run() if calendar else None,
         pool="warehouse",
     )
+    @explained
     def models(
         context: dg.AssetExecutionContext, dbt: QuickDbtCliResource, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[Any]:

@@ -93,6 +93,16 @@ def test_a_day_without_a_required_source_is_odd(place, things) -> None:
     assert "things/2020-01-01" in outcome.description
 
 
+def test_a_required_source_that_others_outlast_lacks_only_what_lies_before_its_end(place, things) -> None:
+    required = things.model_copy(update={"required": True})
+    for day in range(1, 9):
+        place.drop(f"2020-01-0{day}", "a.csv", b"x", OTHERS)
+    for day in (1, 2, 4):
+        place.drop(f"2020-01-0{day}", "a.csv", b"x", required)
+    outcome = landing_outcome(place.folder, required, [required, OTHERS])
+    assert outcome.metadata["oddities"] == ["things/2020-01-03: no files, though other sources have some"]
+
+
 def test_a_fingerprint_is_of_content(place, things) -> None:
     assert place.folder.fingerprint(things, DAY) is None
     place.path(DAY, "a.csv")

@@ -1,0 +1,77 @@
+"""A failed step as people see it: its own message first, and a reason at each check that did not run."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Concatenate, ParamSpec, TypeVar, cast
+
+import dagster as dg
+
+from ml_platform.errors import MLPlatformError
+
+__all__ = ["explained"]
+
+Resources = ParamSpec("Resources")
+Made = TypeVar("Made")
+
+
+def explained(
+    compute: Callable[Concatenate[dg.AssetExecutionContext, Resources], Made],
+) -> Callable[Concatenate[dg.AssetExecutionContext, Resources], Made]:
+    """Say on the pages why an asset was not made, and why its checks did not run.
+
+    Dagster shows an error that is raised in a step as a stack trace, under its own wrapping, and each check that the
+    step did not come to as failed, without a word.
+
+    Args:
+        compute: the function of an asset, below ``@dg.asset``; its first argument is the context.
+    """
+
+    @functools.wraps(compute)
+    def once(context: dg.AssetExecutionContext, *args: Resources.args, **kwargs: Resources.kwargs) -> Made:
+        with _explaining(context, set()):
+            return compute(context, *args, **kwargs)
+
+    @functools.wraps(compute)
+    def events(
+        context: dg.AssetExecutionContext, *args: Resources.args, **kwargs: Resources.kwargs
+    ) -> Iterator[object]:
+        seen: set[str] = set()
+        with _explaining(context, seen):
+            for event in cast("Iterator[object]", compute(context, *args, **kwargs)):
+                if isinstance(event, dg.AssetCheckResult):
+                    seen.add(str(event.check_name))
+                yield event
+
+    # Dagster reads from the function itself whether it yields events, or returns.
+    found: object = events if inspect.isgeneratorfunction(compute) else once
+    return cast("Callable[Concatenate[dg.AssetExecutionContext, Resources], Made]", found)
+
+
+@contextmanager
+def _explaining(context: dg.AssetExecutionContext, seen: set[str]) -> Iterator[None]:
+    try:
+        yield
+    except MLPlatformError as error:
+        message = str(error).strip()
+        for key in sorted(_planned(context)):
+            if key.name not in seen:
+                context.log_event(
+                    dg.AssetCheckEvaluation(
+                        asset_key=key.asset_key,
+                        check_name=key.name,
+                        passed=False,
+                        severity=dg.AssetCheckSeverity.WARN,
+                        description=f"not evaluated, for {key.asset_key.to_user_string()} was not made: {message}",
+                    )
+                )
+        raise dg.Failure(message, metadata={"error": type(error).__name__}) from error
+
+
+def _planned(context: dg.AssetExecutionContext) -> set[dg.AssetCheckKey]:
+    """The checks of the step's assets that the run was to evaluate, in this step or after it."""
+    graph = context.job_def.asset_layer.asset_graph
+    found = graph.get_check_keys_for_assets(set(context.selected_asset_keys))
+    selected = context.run.asset_check_selection
+    return set(found) if selected is None else set(found) & set(selected)
