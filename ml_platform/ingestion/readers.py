@@ -99,7 +99,8 @@ def _naming(file: LandingFile) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
         raise UnreadableFileError(
-            f"{file.name} cannot be read as its name says: {error}; replace it by a whole file, or remove it"
+            f"{file.name} cannot be read as its name says: {str(error).rstrip('. ')}; replace it by a whole file, or "
+            "remove it"
         ) from error
 
 

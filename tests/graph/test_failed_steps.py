@@ -1,0 +1,84 @@
+"""A step that fails: its page says the message first, and only its own checks are not evaluated, with the reason."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ml_platform.cadence import Cadence
+from ml_platform.checks import CheckOutcome
+from ml_platform.errors import UnreadableFileError
+from ml_platform.orchestration.assets.checks import Checks
+from ml_platform.orchestration.assets.explained import explained
+from ml_platform.orchestration.assets.freshness import freshness_checks
+from ml_platform.orchestration.assets.naming import Materialized, freshness_of
+from ml_platform.orchestration.planning.collecting import Failure
+
+GOOD, BAD, YIELDS = dg.AssetKey("good"), dg.AssetKey("bad"), dg.AssetKey("yields")
+MESSAGE = "payments/2024-05-01/a.csv ends within a quoted field; replace it by a whole file"
+
+
+@pytest.fixture
+def definitions() -> dg.Definitions:
+    checks = {key: Checks(key, {"one": "", "two": ""}) for key in (GOOD, BAD, YIELDS)}
+    outcomes = [CheckOutcome("one", True, "well"), CheckOutcome("two", True, "well")]
+    policy = freshness_of(Cadence.DAILY)
+
+    @dg.asset(key=GOOD, check_specs=checks[GOOD].specs, freshness_policy=policy)
+    @explained
+    def good(context: dg.AssetExecutionContext) -> Materialized:
+        return dg.MaterializeResult(check_results=checks[GOOD].results(outcomes))
+
+    @dg.asset(key=BAD, check_specs=checks[BAD].specs, freshness_policy=policy)
+    @explained
+    def bad(context: dg.AssetExecutionContext) -> Materialized:
+        raise UnreadableFileError(MESSAGE)
+
+    @dg.asset(key=YIELDS, check_specs=checks[YIELDS].specs, freshness_policy=policy)
+    @explained
+    def yields(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        yield dg.MaterializeResult()
+        yield checks[YIELDS].results(outcomes)[0]
+        raise UnreadableFileError(MESSAGE)
+
+    graph = dg.Definitions([good, bad, yields], executor=dg.in_process_executor)
+    fresh = dg.Definitions(asset_checks=freshness_checks(graph.resolve_all_asset_specs()))
+    return dg.Definitions.merge(graph, fresh)
+
+
+def evaluation(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> dg.AssetCheckEvaluation:
+    """The newest one, as pages show it."""
+    (record,) = instance.event_log_storage.get_asset_check_execution_history(check, limit=1)
+    assert record.event
+    assert record.event.dagster_event
+    return record.event.dagster_event.asset_check_evaluation_data
+
+
+def test_only_what_failed_is_not_evaluated_and_says_why(definitions: dg.Definitions) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = definitions.resolve_implicit_global_asset_job_def()
+        done = job.execute_in_process(
+            instance=instance, asset_selection=[GOOD, BAD, YIELDS], raise_on_error=False
+        )
+        assert not done.success
+        failures = {event.step_key: event.step_failure_data for event in done.get_step_failure_events()}
+        for step in ("bad", "yields"):
+            error, told = failures[step].error, failures[step].user_failure_data
+            assert error
+            assert told
+            assert error.message.partition(": ")[2].strip() == MESSAGE, (
+                "the first line, before any stack trace"
+            )
+            assert told.description == MESSAGE
+            assert Failure.of(error, "") == Failure("UnreadableFileError", MESSAGE)
+        found = {check: evaluation(instance, check) for check in job.asset_layer.asset_graph.asset_check_keys}
+    for key in (GOOD, BAD, YIELDS):
+        for name in ("one", "two", "fresh"):
+            one = found[dg.AssetCheckKey(key, name)]
+            if key == GOOD or (key, name) == (YIELDS, "one"):
+                assert one.passed
+            else:
+                assert (one.passed, one.severity) == (False, dg.AssetCheckSeverity.WARN)
+                assert one.description
+                assert MESSAGE in one.description
