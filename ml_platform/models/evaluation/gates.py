@@ -196,10 +196,24 @@ def _beats_baselines(given: GateInput, on: str) -> CheckOutcome:
     return _outcome(
         "beats_baselines",
         not lost,
-        said + (f"; not better than {', '.join(lost)}" if lost else ""),
+        said + (f"; not better than {', '.join(lost)}" if lost else "") + _worse_elsewhere(given, on),
         candidate=own,
         **theirs,
     )
+
+
+def _worse_elsewhere(given: GateInput, on: str) -> str:
+    """In words, where a baseline is better by another metric that the gate names: one decides, and all are told."""
+    found = [
+        f"{name} has the better {metric}, {_shown(theirs)} to {_shown(own)}"
+        for metric in given.declared.gate.limits
+        for name, metrics in given.baselines.items()
+        if metric != on
+        and (own := given.metrics.get(metric)) is not None
+        and (theirs := metrics.get(metric)) is not None
+        and given.direction(metric).beats(theirs, own)
+    ]
+    return f"; though {', '.join(found)}" if found else ""
 
 
 def _beats_champion(given: GateInput, on: str) -> CheckOutcome:

@@ -130,6 +130,17 @@ def test_the_main_metric_may_be_a_loss(judged, case):
     assert not outcomes["beats_baselines"].passed
 
 
+def test_a_baseline_that_is_better_by_another_judged_metric_is_told(judged):
+    given = {"limits": {"auc": 0.5}, "beats_baselines_on": "average_precision"}
+    outcome = judged(baselines={"linear": {"average_precision": 0.1, "auc": 0.9999}}, **given)[
+        "beats_baselines"
+    ]
+    assert outcome.passed
+    assert "though linear has the better auc, 0.9999 to 0." in outcome.description
+    outcome = judged(baselines={"linear": {"average_precision": 0.1, "auc": 0.4}}, **given)["beats_baselines"]
+    assert "though" not in outcome.description
+
+
 def test_a_metric_that_does_not_exist_is_an_error_that_names_those_there_are(judged):
     with pytest.raises(ConfigurationError, match=r"'profit'; choose one of \['auc'"):
         judged(limits={"profit": 1.0})
