@@ -14,6 +14,7 @@ from ml_platform.warehouse.base import Warehouse
 __all__ = ["Tally", "duplicates_outcome", "landing_outcome", "quarantine_outcome", "tally"]
 
 SHOWN = 20
+_NEED = ("thing needs", "things need")
 
 
 class Tally(NamedTuple):
@@ -78,7 +79,8 @@ def duplicates_outcome(
 def landing_outcome(landing: LandingFolder, source: RawSource, sources: Sequence[RawSource]) -> CheckOutcome:
     """Warns of what lies in the source's folder and is not loaded, and of partitions that a required source lacks.
 
-    It lacks those that other sources have before its own last one; all of theirs when it has none.
+    It lacks those without files from the first that it or another source of its cadence has to its own last one, or to
+    that of the others when it has none.
 
     Folders that belong to no source are told by one of ``sources``: the first by name, of the required ones if there
     are any.
@@ -90,24 +92,43 @@ def landing_outcome(landing: LandingFolder, source: RawSource, sources: Sequence
     """
     found = landing.oddities(source)
     if source.required:
-        beside = [other for other in sources if other.cadence is source.cadence and other.name != source.name]
-        wanted = {key for other in beside for key in landing.partitions(other)}
-        own = landing.partitions(source)
-        # Behind its last partition others may well go on: reports speak of what happened before. `fresh` tells of a
-        # source that has ended.
-        missing = sorted(key for key in wanted - set(own) if not own or key < max(own))
-        found += [f"{source.name}/{key}: no files, though other sources have some" for key in missing]
+        found += _missing(landing, source, sources)
     if source.name == min(sources, key=lambda one: (not one.required, one.name), default=source).name:
         found += landing.strangers(sources)
     return CheckOutcome(
         name="landing",
         passed=not found,
-        description=f"{len(found)} things need a look, the first: {found[0]}"
+        description=f"{len(found)} {_NEED[len(found) > 1]} a look, the first: {found[0]}"
         if found
         else "everything is loaded",
         metadata={"oddities": found[:SHOWN], "number": len(found)},
         severity="WARN",
     )
+
+
+def _missing(landing: LandingFolder, source: RawSource, sources: Sequence[RawSource]) -> list[str]:
+    """The partitions that a required source lacks, those that follow each other as one."""
+    cadence, own = source.cadence, dict.fromkeys(landing.partitions(source))
+    beside = [other for other in sources if other.cadence is cadence and other.name != source.name]
+    wanted = {key for other in beside for key in landing.partitions(other)} | set(own)
+    # Behind its last partition others may well go on: reports speak of what happened before. `fresh` tells of a source
+    # that has ended.
+    last = max(own or wanted, default=None)
+    if last is None:
+        return []
+    spans: list[tuple[str, str]] = []
+    within = False
+    for key in cadence.keys(cadence.start(min(wanted)), cadence.end(last)):
+        if key in own:
+            within = False
+            continue
+        spans[len(spans) - within :] = [(spans[-1][0] if within else key, key)]
+        within = True
+    remedy = "bring them, or a file without rows where there was nothing"
+    return [
+        f"{source.name}/{first}{f' to {end}' if end != first else ''}: no files; {remedy}"
+        for first, end in spans
+    ]
 
 
 def _outcome(

@@ -115,8 +115,8 @@ class RawSource(Declaration):
     )
     required: bool = Field(
         default=False,
-        description="A warning tells of each partition that another source of this cadence has, and this one lacks "
-        "before its last.",
+        description="A warning tells of partitions without files before its last one, from the first that it, or "
+        "another source of this cadence, has.",
     )
     retention: timedelta | None = Field(
         default=None,

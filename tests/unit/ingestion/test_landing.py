@@ -100,7 +100,23 @@ def test_a_required_source_that_others_outlast_lacks_only_what_lies_before_its_e
     for day in (1, 2, 4):
         place.drop(f"2020-01-0{day}", "a.csv", b"x", required)
     outcome = landing_outcome(place.folder, required, [required, OTHERS])
-    assert outcome.metadata["oddities"] == ["things/2020-01-03: no files, though other sources have some"]
+    remedy = "no files; bring them, or a file without rows where there was nothing"
+    assert outcome.metadata["oddities"] == [f"things/2020-01-03: {remedy}"]
+    place.drop("2020-01-09", "a.csv", b"x", required)
+    outcome = landing_outcome(place.folder, required, [required, OTHERS])
+    assert outcome.metadata["oddities"] == [
+        f"things/2020-01-03: {remedy}",
+        f"things/2020-01-05 to 2020-01-08: {remedy}",
+    ]
+
+
+def test_a_required_source_alone_lacks_the_days_between_its_own(place, things) -> None:
+    required = things.model_copy(update={"required": True})
+    assert landing_outcome(place.folder, required, [required]).passed
+    for day in ("2018-12-30", "2020-01-01"):
+        place.drop(day, "a.csv", b"x", required)
+    (gap,) = landing_outcome(place.folder, required, [required]).metadata["oddities"]
+    assert gap.startswith("things/2018-12-31 to 2019-12-31: no files")
 
 
 def test_a_fingerprint_is_of_content(place, things) -> None:
