@@ -28,8 +28,8 @@ def status(
     """Show each asset: version, last materialisation, freshness, checks, and whether it is stale.
 
     With --json, "assets" lists of each: asset, version, materialized_at (null: never), partitions (null: it has none),
-    freshness, checks_passed (a number), checks_failed (their names), stale (why; empty: up to date), and failed (the
-    error of the last attempt; empty: none).
+    freshness, checks_passed (a number), checks_failed and checks_warned (names), stale (why; empty: up to date), and
+    failed (the error of the last attempt; empty: none).
 
     Example: ml-platform status --json
     """
@@ -58,16 +58,19 @@ def status(
     for state in states:
         if state.checks_failed:
             console.print(f"[red]✗[/] {state.asset}: {', '.join(state.checks_failed)}")
+        if state.checks_warned:
+            console.print(f"[yellow]![/] {state.asset}: {', '.join(state.checks_warned)}")
 
 
 def _row(state: AssetState) -> tuple[str, ...]:
     failed = f" [red]{len(state.checks_failed)} ✗[/]" if state.checks_failed else ""
+    warned = f" [yellow]{len(state.checks_warned)} ![/]" if state.checks_warned else ""
     return (
         state.asset,
         shown_version(state.version),
         "" if state.partitions is None else str(state.partitions),
         (state.materialized_at or "     never")[5:16].replace("T", " "),
         f"[{_COLOURS.get(state.freshness, 'dim')}]{state.freshness}[/]",
-        f"[green]{state.checks_passed} ✓[/]{failed}",
+        f"[green]{state.checks_passed} ✓[/]{failed}{warned}",
         "[red]failed[/]" if state.failed else f"[yellow]{state.stale}[/]" if state.stale else "ok",
     )

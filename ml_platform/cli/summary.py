@@ -35,9 +35,10 @@ def print_failures(console: Console, report: Report, root: Path) -> None:
         console.print(error, markup=False, highlight=False, soft_wrap=True)
     for check in report.checks:
         if not check.passed and "not evaluated" not in (check.description or ""):
-            colour = "red" if check.severity == dg.AssetCheckSeverity.ERROR else "yellow"
+            is_error = check.severity == dg.AssetCheckSeverity.ERROR
+            colour, what = ("red", "failed") if is_error else ("yellow", "warns")
             console.print(
-                f"[{colour}]check {check.check_name} of {check.asset_key.to_user_string()} failed[/]: ",
+                f"[{colour}]check {check.check_name} of {check.asset_key.to_user_string()} {what}[/]: ",
                 end="",
             )
             console.print(_said(check), markup=False, highlight=False, soft_wrap=True)
@@ -78,9 +79,10 @@ def print_summary(
                 console.print(line, highlight=False)
     for note in notes:
         console.print(note, highlight=False)
-    passed = Counter(check.passed for check in report.checks)
     if report.checks:
-        console.print(f"\nchecks      {passed[True]} passed, {passed[False]} failed")
+        ended = Counter("PASSED" if check.passed else check.severity.name for check in report.checks)
+        warned = f", {ended['WARN']} with a warning" if ended["WARN"] else ""
+        console.print(f"\nchecks      {ended['PASSED']} passed, {ended['ERROR']} failed{warned}")
     _times(console, report, seconds)
     home = platform.settings.home
     console.print(

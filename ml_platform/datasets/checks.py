@@ -17,7 +17,7 @@ from ml_platform.use_case import Dataset
 from ml_platform.warehouse.base import Warehouse
 from ml_platform.warehouse.duckdb_dialect import DuckDBDialect
 
-__all__ = ["CHECKS", "dataset_checks", "duplicates_check", "labels_check", "schema_check"]
+__all__ = ["CHECKS", "dataset_checks", "duplicates_check", "filled_check", "labels_check", "schema_check"]
 
 CHECKS: Mapping[str, str] = {
     "schema": "every row satisfies the declared schema, and has an id and a time",
@@ -25,8 +25,9 @@ CHECKS: Mapping[str, str] = {
     "labels": "the labels are believable for the task that learns them, and none was reported before its event",
     "point_in_time": "sampled view values, derived again, are those that were available at the time of their event",
     "leakage": "no feature knows labels that had not been reported",
+    "filled": "every feature has a value in some row",
 }
-"""Name of each check to what it looks at. All are blocking."""
+"""Name of each check to what it looks at. All but ``filled``, a warning, are blocking."""
 
 SHOWN = 5
 _SQL = DuckDBDialect()
@@ -57,6 +58,7 @@ def dataset_checks(
         lambda: labels_check(snapshot, dataset, tasks),
         lambda: point_in_time_check(snapshot, dataset, warehouse, seed=seed),
         lambda: leakage_check(snapshot, dataset),
+        lambda: filled_check(snapshot, dataset),
     ]
     outcomes = []
     for check in checks:
@@ -123,6 +125,25 @@ def duplicates_check(snapshot: Snapshot, dataset: Dataset) -> CheckOutcome:
         f"{len(rows)} ids occur more than once; load each event once" if rows else "every id occurs once",
         {"ids": len(rows), "surplus_rows": extra, "examples": rows[:SHOWN]},
         blocking=True,
+    )
+
+
+def filled_check(snapshot: Snapshot, dataset: Dataset) -> CheckOutcome:
+    """Warn of features that are null in every row: what they are made from may never have landed."""
+    names = list(dataset.feature_names)
+    counted = ", ".join(f"count({_SQL.quoted(name)}) AS {_SQL.quoted(name)}" for name in names)
+    (found,) = _query(snapshot, names, f"SELECT {counted} FROM snapshot") if names else [{}]
+    empty = [name for name in names if not found[name]]
+    rows = snapshot.manifest.rows
+    return CheckOutcome(
+        "filled",
+        not empty,
+        f"null in every row: {', '.join(empty)}; a model learns nothing from them: bring what they are made from, or "
+        "take them out of the declaration"
+        if empty
+        else "every feature has values",
+        {"null_share": {name: 1 - found[name] / rows for name in names if found[name] < rows}},
+        severity="WARN",
     )
 
 

@@ -39,7 +39,7 @@ def dataset_asset(use_case: UseCase, calendar: Calendar, reports: Sequence[Calen
     reads = dict.fromkeys(relations, "until_read")
     if label and label.relation not in relations:
         reads[label.relation] = "labels_until_read"
-    checks, tasks = Checks(key, CHECKS, blocking=frozenset(CHECKS)), label_tasks(use_case)
+    checks, tasks = Checks(key, CHECKS, blocking=frozenset(CHECKS) - {"filled"}), label_tasks(use_case)
 
     @dg.asset(
         key=key,

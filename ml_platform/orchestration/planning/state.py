@@ -1,6 +1,6 @@
 """The state of every asset, as `ml-platform status` shows it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -34,6 +34,7 @@ class AssetState:
     freshness: str
     checks_passed: int
     checks_failed: list[str]
+    checks_warned: list[str]
     stale: str
     failed: str
 
@@ -108,7 +109,8 @@ def asset_states(
                 partitions=None if plain else count,
                 freshness=freshness_of(graph.get(key).freshness_policy, at, now),
                 checks_passed=sum(c.passed for c in checks.get(key, [])),
-                checks_failed=sorted(c.key.name for c in checks.get(key, []) if not c.passed),
+                checks_failed=_unmet(checks.get(key, []), dg.AssetCheckSeverity.ERROR),
+                checks_warned=_unmet(checks.get(key, []), dg.AssetCheckSeverity.WARN),
                 stale=staleness.why(key),
                 failed=failed.get(key, ""),
             )
@@ -121,3 +123,7 @@ def _version(ledger: Ledger, key: dg.AssetKey, *, plain: bool) -> str | None:
     if not ledger.count(key):
         return None
     return ledger.built(key)[None].version if plain else digest(ledger.digest(key))
+
+
+def _unmet(checks: Iterable[CheckState], severity: dg.AssetCheckSeverity) -> list[str]:
+    return sorted(one.key.name for one in checks if not one.passed and one.severity == severity)

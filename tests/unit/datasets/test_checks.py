@@ -4,7 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ml_platform.datasets.checks import CHECKS, dataset_checks, duplicates_check, labels_check, schema_check
+from ml_platform.datasets.checks import (
+    CHECKS,
+    dataset_checks,
+    duplicates_check,
+    filled_check,
+    labels_check,
+    schema_check,
+)
 from ml_platform.datasets.rederivation import point_in_time_check
 from ml_platform.datasets.snapshot import export_snapshot
 
@@ -29,13 +36,24 @@ def orders_schema():
     return pa.DataFrameSchema(columns)
 
 
-def test_every_check_has_an_outcome_and_is_blocking(export, dataset, warehouse):
+def test_every_check_has_an_outcome_and_all_but_a_warning_block(export, dataset, warehouse):
     said = []
     outcomes = dataset_checks(export(), dataset, warehouse, progress=said.append)
     assert [outcome.name for outcome in outcomes] == list(CHECKS)
-    assert all(outcome.blocking for outcome in outcomes)
+    assert [outcome.name for outcome in outcomes if not outcome.blocking] == ["filled"]
     assert all(outcome.passed for outcome in outcomes), [o.description for o in outcomes if not o.passed]
     assert len(said) == len(outcomes)
+
+
+def test_a_feature_without_any_value_is_warned_of(export, dataset, warehouse):
+    warehouse.execute("UPDATE shop.orders SET amount = NULL")
+    outcome = filled_check(export(), dataset)
+    assert (outcome.passed, outcome.severity, outcome.blocking) == (False, "WARN", False)
+    assert outcome.description.startswith("null in every row: amount;")
+    warehouse.execute("UPDATE shop.orders SET amount = 1.0 WHERE order_id = 'o5'")
+    outcome = filled_check(export(), dataset)
+    assert outcome.passed
+    assert outcome.metadata["null_share"]["amount"] == pytest.approx(0.99)
 
 
 @pytest.mark.parametrize("schema", [orders_schema, orders_schema()])
