@@ -54,14 +54,16 @@ def run(
     active = [one for one in chosen if one not in resting]
     lock = platform.settings.root / "run.lock"
     with (
-        _without_output_of_tools(verbose),
         RunProgress(console) as progress,
+        _without_output_of_tools(
+            verbose
+        ),  # after the spinner, which takes what is printed for its own terminal
         run_lock(lock, platform.settings.run_timeout_seconds, progress.say),
         open_instance(platform.settings) as instance,
         platform.backends() as backends,
     ):
         for line in compare_stores(platform, instance):
-            progress.say(line)
+            progress.tell(line, "yellow")
         report_all_changes(active, backends, instance)
         updater = Updater(
             platform.definitions,
@@ -76,12 +78,13 @@ def run(
             f"{one.name} rests: nothing of {', '.join(source.name for source in one.sources)} has landed"
             for one in resting
         ]
+        ready = time.monotonic()
         report = updater.update(
             platform.landed(sources),
             lambda _: due_datasets(active, instance, backends.warehouse, notes.append),
         )
         serving = champions(Registry(backends.registry), active)
-    seconds = time.monotonic() - started
+    seconds = (ready - started, time.monotonic() - ready)
     print_failures(console, report, platform.settings.root)
     print_summary(console, platform, updater, report, serving, notes, seconds)
     if not report.ok:

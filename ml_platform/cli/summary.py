@@ -61,9 +61,9 @@ def print_summary(
     report: Report,
     serving: Mapping[dg.AssetKey, AuditEntry],
     notes: Sequence[str],
-    seconds: float,
+    seconds: tuple[float, float],
 ) -> None:
-    """Print the state of every use case that was updated, and what this update did."""
+    """Print the state of every use case that was updated, and what this update did; its seconds before and in it."""
     if not report.steps:
         state = (
             "Not everything is up to date, but nothing can be done"
@@ -227,7 +227,7 @@ def _metrics(found: Mapping[str, Any], model: Model) -> Iterator[RenderableType]
         yield f"  and {len(metrics) - len(shown)} more on the page of {model.name}"
 
 
-def _times(console: Console, report: Report, seconds: float) -> None:
+def _times(console: Console, report: Report, seconds: tuple[float, float]) -> None:
     by_group: dict[str, float] = defaultdict(float)
     for step in report.steps:
         names = (
@@ -240,7 +240,8 @@ def _times(console: Console, report: Report, seconds: float) -> None:
     top = sorted(by_group.items(), key=lambda item: -item[1])[:6]
     shown = ", ".join(f"{name} {value:.1f} s" for name, value in top)
     console.print(
-        f"\ntime        {seconds:.1f} s in all, {compute:.1f} s of it in {len(report.steps)} steps"
-        + (f": {shown}" if shown else ""),
+        f"\ntime        {sum(seconds):.1f} s in all: {seconds[0]:.1f} s to load the project, {compute:.1f} s in "
+        f"{len(report.steps)} steps, {max(seconds[1] - compute, 0):.1f} s to plan them and to record what they did"
+        + (f"\n            {shown}" if shown else ""),
         highlight=False,
     )

@@ -73,6 +73,7 @@ def evaluate_folds(
     found = folds(rows.first, rows.as_of, declared.split, use_case.data.maturity, events_end=rows.events_end)
     notes = _shortfalls(found, declared)
     results: list[FoldResult] = []
+    progress(f"fold 1 of {len(found)}: training on {found[0]}")
     newest = _fit(use_case, declared, rows, found[0])
     fitted, train, test = newest
     predictions = _predict(use_case, fitted, test, found[0])
@@ -84,6 +85,7 @@ def evaluate_folds(
     }
     del train, newest
     for number, fold in enumerate(found[1:], start=2):
+        progress(f"fold {number} of {len(found)}: training on {fold}")
         try:
             other, older_train, older_test = _fit(use_case, declared, rows, fold)
         except DataError as error:

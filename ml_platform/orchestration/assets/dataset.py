@@ -10,6 +10,7 @@ from ml_platform.models.tasks.checking import label_tasks
 from ml_platform.orchestration.assets.checks import Checks
 from ml_platform.orchestration.assets.explained import explained
 from ml_platform.orchestration.assets.naming import Materialized, asset_key, common, declaration_version
+from ml_platform.orchestration.assets.progress import progress_of
 from ml_platform.orchestration.assets.view_usage import column_descriptions, column_lineage
 from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.conditions import when_missing
@@ -71,7 +72,7 @@ def dataset_asset(use_case: UseCase, calendar: Calendar, reports: Sequence[Calen
             as_of=as_of,
             events_end=events_end,
             upstream=recording.upstream_versions(key),
-            progress=context.log.info,
+            progress=progress_of(context),
         )
         manifest = snapshot.manifest
         lineage = column_lineage(declared)
@@ -91,7 +92,7 @@ def dataset_asset(use_case: UseCase, calendar: Calendar, reports: Sequence[Calen
             }
         )
         yield from checks.results(
-            dataset_checks(snapshot, declared, warehouse, tasks=tasks, progress=context.log.info)
+            dataset_checks(snapshot, declared, warehouse, tasks=tasks, progress=progress_of(context))
         )
 
     return dataset

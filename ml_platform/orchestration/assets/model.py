@@ -17,6 +17,7 @@ from ml_platform.orchestration.assets.explained import explained
 from ml_platform.orchestration.assets.figures import figure, figure_text
 from ml_platform.orchestration.assets.naming import Materialized, common
 from ml_platform.orchestration.assets.pictures import pictures
+from ml_platform.orchestration.assets.progress import progress_of
 from ml_platform.orchestration.planning.conditions import when_stale
 from ml_platform.orchestration.planning.recording import Recording
 from ml_platform.orchestration.planning.staleness import digest
@@ -80,7 +81,7 @@ def model_asset(use_case: UseCase, declared: Model) -> dg.AssetsDefinition:
             parameters=dict(declared.parameters),
             seed=declared.seed,
         )
-        result = compute.run(job, context.log.info)
+        result = compute.run(job, progress_of(context))
         found = open_candidate(
             use_case,
             declared,

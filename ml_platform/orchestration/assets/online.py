@@ -23,6 +23,7 @@ from ml_platform.orchestration.assets.naming import (
     declaration_version,
     freshness_of,
 )
+from ml_platform.orchestration.assets.progress import progress_of
 from ml_platform.orchestration.assets.view_usage import column_descriptions, used_by
 from ml_platform.orchestration.dbt.calendars import RelationCalendars
 from ml_platform.orchestration.planning.conditions import when_stale
@@ -127,7 +128,7 @@ def online_asset(
                 override=config.override,
                 full=config.full,
                 rows_per_second=config.rows_per_second,
-                progress=context.log.info,
+                progress=progress_of(context),
             )
         except SyncRefusedError as refused:
             yield from checks.results([needed, *refused.outcomes])

@@ -20,6 +20,7 @@ from ml_platform.orchestration.assets.naming import (
     declaration_version,
     freshness_of,
 )
+from ml_platform.orchestration.assets.progress import progress_of
 from ml_platform.orchestration.planning.calendars import Calendar, derived
 from ml_platform.orchestration.planning.conditions import when_stale
 from ml_platform.orchestration.planning.nodes import DAY, READS, STARTS_WITH, Reads
@@ -117,7 +118,7 @@ def predictions_asset(scoring: BatchScoring, calendar: Calendar) -> dg.AssetsDef
             recording.keys,
             warehouse,
             scorers,
-            context.log.info,
+            progress_of(context),
             instant=calendar.instant,
         )
         note_written(context.instance, "warehouse", warehouse)
@@ -176,7 +177,7 @@ def prediction_events_asset(scoring: BatchScoring, calendar: Calendar) -> dg.Ass
     ) -> Materialized:
         recording = Recording(context)
         published = publish_partitions(
-            scoring, calendar.cadence, recording.keys, warehouse, publisher, context.log.info
+            scoring, calendar.cadence, recording.keys, warehouse, publisher, progress_of(context)
         )
         note_written(context.instance, "events", publisher)
         recording.finish(

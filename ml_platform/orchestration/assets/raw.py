@@ -13,6 +13,7 @@ from ml_platform.models.training.versions import code_version
 from ml_platform.orchestration.assets.checks import Checks
 from ml_platform.orchestration.assets.explained import explained
 from ml_platform.orchestration.assets.naming import Materialized, asset_key, freshness_of
+from ml_platform.orchestration.assets.progress import progress_of
 from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.nodes import OUTSIDE
 from ml_platform.orchestration.planning.recording import Recording
@@ -93,7 +94,7 @@ def raw_asset(source: RawSource, sources: Sequence[RawSource] = ()) -> dg.Assets
                 "%s/%s holds ids of rows that moved: it is loaded again too", source.name, partition
             )
 
-        loads = load_partitions(source, recording.keys, landing, warehouse, context.log.info, also)
+        loads = load_partitions(source, recording.keys, landing, warehouse, progress_of(context), also)
         note_written(context.instance, "warehouse", warehouse)
         tallies = tally(warehouse, source)
         outcomes = [
