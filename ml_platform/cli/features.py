@@ -50,7 +50,7 @@ def get(
 ) -> None:
     """Print the features of entities as a service would read them at a moment.
 
-    Example: ml-platform features get customer_daily C100001 C100002
+    Example: ml-platform features get customer_daily C104504 C109233
     """
     platform = load_platform()
     declared = platform.view(view)
@@ -114,7 +114,7 @@ def diff(
 ) -> None:
     """Print one entity's features offline and online, side by side, expired or not; fails when they differ.
 
-    Example: ml-platform features diff customer_daily C100001
+    Example: ml-platform features diff customer_daily C104504
     """
     platform = load_platform()
     declared = platform.view(view)

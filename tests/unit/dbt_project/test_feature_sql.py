@@ -1,6 +1,5 @@
 """The models' SQL on DuckDB equals what an obvious program computes, to the last bit, whichever days are built."""
 
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -28,22 +27,15 @@ SCHEMAS = {
 }
 
 
-@pytest.fixture(scope="module")
-def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        yield connection
-
-
-def rows(
-    warehouse: duckdb.DuckDBPyConnection, bank: oracle.Bank, model: str, days: list[date] | None
-) -> list[Any]:
-    for name, schema in SCHEMAS.items():
-        warehouse.register(name, pa.Table.from_pylist(getattr(bank, name), schema=pa.schema(schema)))
+def rows(bank: oracle.Bank, model: str, days: list[date] | None) -> list[Any]:
     models = Models(
         "duckdb", {name: name for name in SCHEMAS}, None if days is None else [str(day) for day in days]
     )
-    return warehouse.sql(models.sql(model)).to_arrow_table().to_pylist()
+    with duckdb.connect() as warehouse:
+        warehouse.execute("SET TimeZone = 'UTC'")
+        for name, schema in SCHEMAS.items():
+            warehouse.register(name, pa.Table.from_pylist(getattr(bank, name), schema=pa.schema(schema)))
+        return warehouse.sql(models.sql(model)).to_arrow_table().to_pylist()
 
 
 def ordered(found: list[dict[str, Any]]) -> list[list[tuple[str, Any]]]:
@@ -53,7 +45,7 @@ def ordered(found: list[dict[str, Any]]) -> list[list[tuple[str, Any]]]:
 @pytest.mark.parametrize("model", ["payment_features", "customer_daily", "terminal_daily"])
 @settings(max_examples=6, deadline=None)
 @given(bank=oracle.banks(), data=st.data())
-def test_any_days_equal_the_obvious_program(warehouse, model, bank, data):
+def test_any_days_equal_the_obvious_program(model, bank, data):
     days = data.draw(st.none() | st.lists(st.sampled_from(bank.days), min_size=1, unique=True))
     expected = getattr(oracle, model)(bank, bank.days if days is None else days)
-    assert ordered(rows(warehouse, bank, model, days)) == ordered(expected)
+    assert ordered(rows(bank, model, days)) == ordered(expected)
