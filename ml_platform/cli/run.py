@@ -57,7 +57,7 @@ def run(
         RunProgress(console) as progress,
         _without_output_of_tools(
             verbose
-        ),  # after the spinner, which takes what is printed for its own terminal
+        ),  # after the spinner, which shows what is printed
         run_lock(lock, platform.settings.run_timeout_seconds, progress.say),
         open_instance(platform.settings) as instance,
         platform.backends() as backends,

@@ -8,7 +8,7 @@ import dagster as dg
 __all__ = ["PROGRESS", "progress_of"]
 
 PROGRESS = logging.getLogger("ml_platform.progress")
-"""Records of what the step that runs in this process is doing; a terminal shows the newest."""
+"""Records of what the step that runs in this process is doing; whoever watches sees the newest."""
 
 
 def progress_of(context: dg.AssetExecutionContext) -> Callable[[str], None]:
