@@ -55,9 +55,7 @@ def run(
     lock = platform.settings.root / "run.lock"
     with (
         RunProgress(console) as progress,
-        _without_output_of_tools(
-            verbose
-        ),  # after the spinner, which shows what is printed
+        _without_output_of_tools(verbose),  # after the spinner, which shows what is printed
         run_lock(lock, platform.settings.run_timeout_seconds, progress.say),
         open_instance(platform.settings) as instance,
         platform.backends() as backends,

@@ -5,24 +5,20 @@ Imports neither Dagster, Arrow, pandas nor DuckDB.
 
 import asyncio
 import datetime as dt
-import threading
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from operator import itemgetter
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from ml_platform.errors import ConfigurationError, DataError
 from ml_platform.features.online.base import Key, OnlineStore, Row, Status, missing_row
+from ml_platform.features.online.metrics import ReadMetrics, ViewMetrics
 from ml_platform.use_case import FeatureView
 
-__all__ = ["EntityFeatures", "OnlineFeatures", "ViewMetrics"]
-
-LATENCY_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-"""Upper bounds in seconds, as Prometheus histograms have them; what is slower counts in a last bucket."""
+__all__ = ["EntityFeatures", "OnlineFeatures"]
 
 
 class EntityFeatures(NamedTuple):
@@ -56,46 +52,6 @@ class EntityFeatures(NamedTuple):
         return {view: row.age(now) for view, row in zip(self.views, self.rows, strict=True)}
 
 
-@dataclass
-class ViewMetrics:
-    """Counts and times of reads of one view since the process began, in rows but for ``reads`` and ``errors``.
-
-    Times are seconds, summed up but for those of the last read that had any row, whose oldest and newest age are kept.
-    Ages are of found and expired rows, so ``age_seconds / (found + expired)`` is the mean.
-    """
-
-    reads: int = 0
-    errors: int = 0
-    found: int = 0
-    missing: int = 0
-    expired: int = 0
-    seconds: float = 0.0
-    buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BUCKETS) + 1))
-    age_seconds: float = 0.0
-    oldest_age_seconds: float | None = None
-    newest_age_seconds: float | None = None
-
-    def count(self, rows: Sequence[Row], seconds: float, now_seconds: float) -> None:
-        """Count a read that gave ``rows`` within ``seconds``, at ``now_seconds`` since 1970-01-01 UTC."""
-        self.reads += 1
-        self.seconds += seconds
-        self.buckets[bisect_left(LATENCY_BUCKETS, seconds)] += 1
-        events = []
-        for status, _, event_us in rows:
-            if event_us is None:
-                self.missing += 1
-                continue
-            if status == "found":
-                self.found += 1
-            else:
-                self.expired += 1
-            events.append(event_us)
-        if events:
-            self.age_seconds += now_seconds * len(events) - sum(events) / 1e6
-            self.oldest_age_seconds = now_seconds - min(events) / 1e6
-            self.newest_age_seconds = now_seconds - max(events) / 1e6
-
-
 @dataclass(frozen=True)
 class _Part:
     """The part of a read that is of one view; ``key`` is of an entity."""
@@ -111,13 +67,18 @@ CALLERS = 32
 
 
 class OnlineFeatures:
-    """Features of several views for a service. Safe for threads; close it at the end."""
+    """Features of several views for a service. Safe for threads; close it at the end.
+
+    Attributes:
+        metrics: of the reads; ``prometheus_client.generate_latest(features.metrics.registry)`` shows them.
+    """
 
     def __init__(
         self,
         store: OnlineStore,
         views: Sequence[FeatureView],
         features: Mapping[str, Sequence[str]] | None = None,
+        metrics: ReadMetrics | None = None,
     ) -> None:
         """Read from a store.
 
@@ -125,6 +86,7 @@ class OnlineFeatures:
             store: that the views are synced to.
             views: to read, in the order of the values.
             features: names by view; views that are not named give all of theirs.
+            metrics: where reads are counted; in a registry of their own by default.
 
         Raises:
             ConfigurationError: there is no view, or one is given twice, or ``features`` names an unknown view or
@@ -136,9 +98,11 @@ class OnlineFeatures:
             raise ConfigurationError(
                 f"views {names} must be some that differ, and features {sorted(chosen)} be of those views"
             )
-        self._store = store
+        self._store, self.metrics = store, metrics or ReadMetrics()
         self._parts = [
-            _Part(view, tuple(chosen.get(view.name, view.features)), _key_of(view), ViewMetrics())
+            _Part(
+                view, tuple(chosen.get(view.name, view.features)), _key_of(view), self.metrics.of(view.name)
+            )
             for view in views
         ]
         for part in self._parts:
@@ -149,7 +113,6 @@ class OnlineFeatures:
                 )
         self._names = tuple(names)
         self._columns = [f"{part.view.name}__{name}" for part in self._parts for name in part.features]
-        self._guard = threading.Lock()
         others = len(views) - 1  # the caller's own thread reads the first view
         self._pool = ThreadPoolExecutor(CALLERS * others, "features") if store.remote and others else None
 
@@ -184,14 +147,6 @@ class OnlineFeatures:
         read = await asyncio.gather(*(self._read_async(part, entities, moment) for part in self._parts))
         return self._joined(read)
 
-    def metrics(self) -> dict[str, ViewMetrics]:
-        """A copy of the metrics of each view."""
-        with self._guard:
-            return {
-                part.view.name: replace(part.metrics, buckets=list(part.metrics.buckets))
-                for part in self._parts
-            }
-
     def close(self) -> None:
         """End the threads; the store stays open."""
         if self._pool is not None:
@@ -212,7 +167,7 @@ class OnlineFeatures:
         try:
             rows = self._store.read(part.view, known, part.features, now=now)
         except BaseException:
-            self._count_error(part)
+            part.metrics.failed()
             raise
         return self._counted(part, _placed(rows, keys, part), time.perf_counter() - started, now)
 
@@ -225,17 +180,12 @@ class OnlineFeatures:
         try:
             rows = await self._store.read_async(part.view, known, part.features, now=now)
         except BaseException:
-            self._count_error(part)
+            part.metrics.failed()
             raise
         return self._counted(part, _placed(rows, keys, part), time.perf_counter() - started, now)
 
-    def _count_error(self, part: _Part) -> None:
-        with self._guard:
-            part.metrics.errors += 1
-
     def _counted(self, part: _Part, rows: list[Row], seconds: float, now: dt.datetime) -> list[Row]:
-        with self._guard:
-            part.metrics.count(rows, seconds, now.timestamp())
+        part.metrics.count(rows, seconds, now.timestamp())
         return rows
 
     def _joined(self, read: Sequence[list[Row]]) -> list[EntityFeatures]:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 from support.online import bench, customer, day
 
 from ml_platform.errors import ConfigurationError, DataError
 from ml_platform.features.online.base import Row
+from ml_platform.features.online.metrics import ReadMetrics
 from ml_platform.features.online.reading import OnlineFeatures
 from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
 
@@ -55,15 +57,33 @@ def test_several_views_by_the_keys_of_each(features: OnlineFeatures) -> None:
 
 def test_what_was_read_is_counted(features: OnlineFeatures) -> None:
     features.get([{"id": key, "shop": 0} for key in ("a", "b", "nobody")], now=day(2))
-    metrics = features.metrics()["customers"]
-    assert (metrics.reads, metrics.found, metrics.expired, metrics.missing, metrics.errors) == (1, 1, 1, 1, 0)
-    assert (metrics.newest_age_seconds, metrics.oldest_age_seconds) == (86_400.0, 2 * 86_400.0)
-    assert metrics.age_seconds == 3 * 86_400.0
-    assert sum(metrics.buckets) == 1
+
+    def value(name: str, **labels: str) -> float | None:
+        labels["view"] = "customers"
+        return features.metrics.registry.get_sample_value(f"ml_platform_feature_{name}", labels)
+
+    assert [value("rows_total", status=s) for s in ("found", "expired", "missing")] == [1, 1, 1]
+    assert (value("read_seconds_count"), value("read_errors_total")) == (1, 0)
+    assert (value("newest_age_seconds"), value("oldest_age_seconds")) == (86_400.0, 2 * 86_400.0)
+    assert value("age_seconds_total") == 3 * 86_400.0
     with pytest.raises(DataError):
         features.get([{"id": 1, "shop": 0}])
-    assert features.metrics()["customers"].errors == 1
-    assert metrics.errors == 0
+    assert value("read_errors_total") == 1
+
+
+def test_readers_of_one_service_share_its_registry(tmp_path: Path) -> None:
+    store = SQLiteOnlineStore(tmp_path / "shared.db")
+    customers = bench(tmp_path, store)
+    customers.rows([customer("a", 0, n=1)])
+    customers.sync()
+    view = customers.view
+    registry = CollectorRegistry()
+    metrics = ReadMetrics(registry)
+    for _ in range(2):
+        with OnlineFeatures(store, [view], metrics=metrics) as reader:
+            reader.get([{"id": "a"}], now=day(2))
+    assert b"ml_platform_feature_read_seconds_count" in generate_latest(registry)
+    assert registry.get_sample_value("ml_platform_feature_read_seconds_count", {"view": view.name}) == 2
 
 
 def test_mistakes_are_named(features: OnlineFeatures, tmp_path: Path) -> None:
@@ -108,13 +128,15 @@ def test_all_views_are_read_at_once_for_many_callers(features: OnlineFeatures, t
         assert [row.values["shops__size"] for row in found[0]] == [20, None]
         store.barrier = threading.Barrier(2)
         assert [asyncio.run(apart.get_async(entities))] * 8 == found
-        assert apart.metrics()["shops"].reads == 9
+        sample = ("ml_platform_feature_read_seconds_count", {"view": "shops"})
+        assert apart.metrics.registry.get_sample_value(*sample) == 9
 
 
 def test_a_service_that_reads_needs_no_heavy_library(features: OnlineFeatures, tmp_path: Path) -> None:
     program = """
 import sys
 from pathlib import Path
+from ml_platform.features.online.metrics import ReadMetrics
 from ml_platform.features.online.reading import OnlineFeatures
 from ml_platform.features.online.sqlite.store import SQLiteOnlineStore
 from ml_platform.use_case import FeatureView
