@@ -17,7 +17,15 @@ from ml_platform.use_case import Dataset
 from ml_platform.warehouse.base import Warehouse
 from ml_platform.warehouse.duckdb_dialect import DuckDBDialect
 
-__all__ = ["CHECKS", "dataset_checks", "duplicates_check", "filled_check", "labels_check", "schema_check"]
+__all__ = [
+    "CHECKS",
+    "WARNINGS",
+    "dataset_checks",
+    "duplicates_check",
+    "filled_check",
+    "labels_check",
+    "schema_check",
+]
 
 CHECKS: Mapping[str, str] = {
     "schema": "every row satisfies the declared schema, and has an id and a time",
@@ -27,7 +35,9 @@ CHECKS: Mapping[str, str] = {
     "leakage": "no feature knows labels that had not been reported",
     "filled": "every feature has a value in some row",
 }
-"""Name of each check to what it looks at. All but ``filled``, a warning, are blocking."""
+"""Name of each check to what it looks at. All but :data:`WARNINGS` are blocking."""
+WARNINGS = frozenset({"leakage", "filled"})
+"""What is estimated, or may be meant: nothing is held back for it."""
 
 SHOWN = 5
 _SQL = DuckDBDialect()

@@ -33,7 +33,9 @@ def leakage_check(snapshot: Snapshot, dataset: Dataset, *, most_rows: int = MOST
     """
     label = dataset.label
     if label is None or label.value is not None:
-        return CheckOutcome(NAME, True, "only the labels that are events can be searched for", blocking=True)
+        return CheckOutcome(
+            NAME, True, "only the labels that are events can be searched for", severity="WARN"
+        )
     judged = [
         c.name for c in snapshot.manifest.columns if c.name in dataset.feature_names and _is_number(c.type)
     ]
@@ -79,7 +81,7 @@ def leakage_check(snapshot: Snapshot, dataset: Dataset, *, most_rows: int = MOST
                 for name, found in evidence.items()
             },
         },
-        blocking=True,
+        severity="WARN",
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from ml_platform.datasets.checks import CHECKS, dataset_checks
+from ml_platform.datasets.checks import CHECKS, WARNINGS, dataset_checks
 from ml_platform.datasets.snapshot import export_snapshot
 from ml_platform.models.tasks.checking import label_tasks
 from ml_platform.orchestration.assets.checks import Checks
@@ -40,7 +40,7 @@ def dataset_asset(use_case: UseCase, calendar: Calendar, reports: Sequence[Calen
     reads = dict.fromkeys(relations, "until_read")
     if label and label.relation not in relations:
         reads[label.relation] = "labels_until_read"
-    checks, tasks = Checks(key, CHECKS, blocking=frozenset(CHECKS) - {"filled"}), label_tasks(use_case)
+    checks, tasks = Checks(key, CHECKS, blocking=frozenset(CHECKS) - WARNINGS), label_tasks(use_case)
 
     @dg.asset(
         key=key,
