@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from ml_platform.checks import CheckOutcome
 from ml_platform.datasets.query import reports_sql
-from ml_platform.models.evaluation.drawing import figure_bytes
+from ml_platform.models.evaluation.drawing import BLUE, GREEN, GREY, ORANGE, draw
 from ml_platform.models.tasks.base import Figures
 from ml_platform.monitoring.labels_known import share_of_labels_known
 from ml_platform.monitoring.retraining import watched_metric, worse
@@ -137,24 +138,27 @@ def performance_check(use_case: UseCase, served: Served, found: Performance) -> 
 
 def performance_plot(found: Performance, metrics: Sequence[str]) -> bytes:
     """A PNG of metrics day by day; equal performance gives equal bytes."""
-    from matplotlib.figure import Figure
+    return draw(lambda axes: _by_day(axes, found, metrics))
 
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    axes = figure.subplots()
+
+def _by_day(axes: Any, found: Performance, metrics: Sequence[str]) -> None:  # noqa: ANN401 (imported lazily)
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
     days, shares = np.array([day.day for day in found.days]), True
-    for name in metrics:
+    for name, colour in zip(metrics, cycle((BLUE, ORANGE, GREEN, GREY)), strict=False):
         values = np.array([day.metrics.get(name, np.nan) for day in found.days])
         if np.isfinite(values).any():
-            axes.plot(days, values, marker="o", markersize=3, label=name.replace("_", " "))
+            axes.plot(days, values, marker="o", markersize=4, color=colour, label=name.replace("_", " "))
             shares = shares and bool(np.nanmin(values) >= 0 and np.nanmax(values) <= 1)
     if shares:
         axes.set(ylim=(0, 1.02))
-    axes.set(title=f"Performance on labels reported by {found.as_of:%Y-%m-%d}")
-    axes.grid(alpha=0.3)
+    known = "" if found.share_known is None else f", about {found.share_known:.0%} of all"
+    axes.set(title=f"Performance by labels until {found.as_of:%Y-%m-%d}{known}")
     if axes.lines:
+        locator = AutoDateLocator(minticks=3, maxticks=8)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         axes.legend(loc="best")
-    figure.autofmt_xdate()
-    return figure_bytes(figure)
 
 
 def _fair(
