@@ -34,7 +34,7 @@ def print_failures(console: Console, report: Report, root: Path) -> None:
         console.print(f"\n[red]{', '.join(names)} failed[/]: ", end="", soft_wrap=True)
         console.print(error, markup=False, highlight=False, soft_wrap=True)
     for check in report.checks:
-        if not check.passed and "not evaluated" not in (check.description or ""):
+        if not check.passed and not _left_out(check):
             is_error = check.severity == dg.AssetCheckSeverity.ERROR
             colour, what = ("red", "failed") if is_error else ("yellow", "warns")
             console.print(
@@ -46,6 +46,18 @@ def print_failures(console: Console, report: Report, root: Path) -> None:
         console.print(f"[yellow]{key.to_user_string()}[/] {reason}", soft_wrap=True)
     if report.stopped:
         console.print("[red]stopped[/]: nothing more was tried, as it would have waited for the same lock")
+
+
+def _left_out(check: dg.AssetCheckEvaluation) -> bool:
+    return (check.description or "").startswith("not evaluated")
+
+
+def _ended(check: dg.AssetCheckEvaluation) -> str:
+    if check.passed:
+        return "passed"
+    if _left_out(check):
+        return "not evaluated"
+    return "failed" if check.severity == dg.AssetCheckSeverity.ERROR else "with a warning"
 
 
 def _said(check: dg.AssetCheckEvaluation) -> str:
@@ -80,9 +92,9 @@ def print_summary(
     for note in notes:
         console.print(note, highlight=False)
     if report.checks:
-        ended = Counter("PASSED" if check.passed else check.severity.name for check in report.checks)
-        warned = f", {ended['WARN']} with a warning" if ended["WARN"] else ""
-        console.print(f"\nchecks      {ended['PASSED']} passed, {ended['ERROR']} failed{warned}")
+        ended = Counter(map(_ended, report.checks))
+        others = "".join(f", {ended[how]} {how}" for how in ("with a warning", "not evaluated") if ended[how])
+        console.print(f"\nchecks      {ended['passed']} passed, {ended['failed']} failed{others}")
     _times(console, report, seconds)
     home = platform.settings.home
     console.print(

@@ -1,6 +1,6 @@
 """The release: the candidate that passed its gate becomes what serves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ml_platform.models.training.tracking import Tracking
 from ml_platform.orchestration.assets.explained import explained
 from ml_platform.orchestration.assets.model import RECORD
 from ml_platform.orchestration.assets.naming import Materialized, common
+from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.conditions import when_stale
 from ml_platform.orchestration.planning.recording import Recording
 from ml_platform.orchestration.pointers import (
@@ -36,10 +37,15 @@ from ml_platform.use_case import Model, UseCase
 __all__ = ["champion_asset", "promote"]
 
 
-def champion_asset(use_case: UseCase, declared: Model) -> dg.AssetsDefinition:
+def champion_asset(use_case: UseCase, declared: Model, predicted: Sequence[Calendar]) -> dg.AssetsDefinition:
     """``<use_case>/<model>/champion``: the run that the model asset recorded, and no other, is promoted.
 
     Nothing is trained here. When the champion changed since the gate judged, the candidate is judged again.
+
+    Args:
+        use_case: whose model.
+        declared: the model.
+        predicted: the calendars of the predictions by it: they begin with the days that it was tested on.
     """
     key = champion_key(use_case.name, declared.name)
     model = dg.AssetKey([use_case.name, declared.name])
@@ -78,6 +84,8 @@ def champion_asset(use_case: UseCase, declared: Model) -> dg.AssetsDefinition:
             judged,
             mirror_aliases(releases, tracking, use_case.name, declared.name),
         ]
+        for calendar in predicted:
+            recording.calendars.begin(calendar, release.manifest.test_window.start)
         recording.finish(
             key,
             release.version,

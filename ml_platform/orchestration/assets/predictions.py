@@ -37,7 +37,7 @@ __all__ = ["prediction_calendar", "prediction_events_asset", "prediction_key", "
 
 
 def prediction_calendar(scoring: BatchScoring, events: Calendar | None) -> Calendar:
-    """The calendar of predictions: that of the events, or one derived from it by the cadence that is declared.
+    """The calendar of predictions: the events', or one of the cadence that is declared, from a release's start on.
 
     Raises:
         ConfigurationError: the events follow no calendar.
@@ -49,7 +49,9 @@ def prediction_calendar(scoring: BatchScoring, events: Calendar | None) -> Calen
             "made from one source of the landing folder"
         )
     cadence = scoring.declared.cadence
-    return derived(events, cadence) if cadence and cadence != events.cadence else events
+    of = derived(events, cadence) if cadence and cadence != events.cadence else events
+    name = f"{scoring.use_case.name}_{scoring.model.name}_predictions"
+    return Calendar(name, of.cadence, of, of.instant, begins=True)
 
 
 def prediction_key(scoring: BatchScoring, name: str) -> dg.AssetKey:

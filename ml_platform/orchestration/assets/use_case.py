@@ -17,7 +17,7 @@ from ml_platform.orchestration.assets.predictions import (
 from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.retraining import retraining_sensor
 from ml_platform.predictions.table import BatchScoring, batch_scoring
-from ml_platform.use_case import Dataset, UseCase
+from ml_platform.use_case import Dataset, Model, UseCase
 
 __all__ = ["CalendarOf", "OriginsOf", "use_case_definitions"]
 
@@ -62,7 +62,8 @@ def use_case_definitions(
         calendar = _calendar(use_case, use_case.data, calendar_of)
         assets.append(dataset_asset(use_case, calendar, _reports(use_case.data, origins_of)))
     for model in use_case.models:
-        assets += [model_asset(use_case, model), champion_asset(use_case, model)]
+        predicted = _predicted(use_case, model, calendar_of, use_cases)
+        assets += [model_asset(use_case, model), champion_asset(use_case, model, predicted)]
     for declared in use_case.batch_predictions:
         scoring = batch_scoring(use_case, declared, use_cases)
         assets += _prediction_assets(
@@ -73,6 +74,18 @@ def use_case_definitions(
     _require_distinct(use_case, assets)
     sensors = [retraining_sensor(use_case)] if use_case.models else []
     return dg.Definitions(assets=assets, sensors=sensors)
+
+
+def _predicted(
+    use_case: UseCase, model: Model, calendar_of: CalendarOf, use_cases: Mapping[str, UseCase] | None
+) -> list[Calendar]:
+    """The calendars of all predictions by a model, of whichever use case."""
+    return [
+        prediction_calendar(scoring, calendar_of(scoring.dataset.events))
+        for asking in {**(use_cases or {}), use_case.name: use_case}.values()
+        for scoring in (batch_scoring(asking, one, use_cases) for one in asking.batch_predictions)
+        if (scoring.owner.name, scoring.model.name) == (use_case.name, model.name)
+    ]
 
 
 def _reports(dataset: Dataset, origins_of: OriginsOf) -> Sequence[Calendar]:

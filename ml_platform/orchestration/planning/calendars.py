@@ -36,12 +36,14 @@ class Calendar:
         of: the calendar that this one is derived from; None for a source's own.
         instant: whether a partition holds a population as of its start: it reads only what lies before, and is there
             as soon as the data reach it.
+        begins: whether it has the partitions of ``of`` from some time on, which :meth:`Calendars.begin` is told.
     """
 
     name: str
     cadence: Cadence
     of: "Calendar | None" = None
     instant: bool = False
+    begins: bool = False
 
     @cached_property
     def partitions(self) -> dg.DynamicPartitionsDefinition:
@@ -62,6 +64,7 @@ class Calendar:
             Cadence(content["cadence"]),
             cls.of_metadata(of) if of else None,
             bool(content["instant"]),
+            bool(content["begins"]),
         )
 
     def span(self, key: str) -> tuple[datetime, datetime]:
@@ -73,6 +76,8 @@ class Calendar:
         """Keys that follow from those of the calendar that it is derived from, in order."""
         if self.of is None:
             return []
+        if self.begins:
+            return sorted(keys)
         ends = [(self.of.cadence.start(key), self.of.cadence.end(key)) for key in keys]
         if not self.instant:
             return sorted({self.cadence.key(start) for start, _ in ends})
@@ -158,11 +163,27 @@ class Calendars:
         return new
 
     def follow(self, calendars: Iterable[Calendar]) -> None:
-        """Extend derived calendars by what follows from those that they are derived from."""
+        """Extend derived calendars by what follows from those that they are derived from.
+
+        One that begins at some time goes on from its first partition, and stays empty until it has one.
+        """
         for calendar in calendars:
             if calendar.of is not None:
                 self.follow([calendar.of])
-                self.extend(calendar, calendar.keys_from(self.keys(calendar.of)))
+                begun = self.keys(calendar)
+                if not calendar.begins:
+                    self.extend(calendar, calendar.keys_from(self.keys(calendar.of)))
+                elif begun:
+                    self.begin(calendar, calendar.cadence.start(begun[0]))
+
+    def begin(self, calendar: Calendar, first: datetime) -> None:
+        """Extend a calendar by the partitions, of that which it is derived from, that start at a time (UTC) or later.
+
+        One that does not begin at some time is left as it is.
+        """
+        if calendar.of is not None and calendar.begins:
+            keys = calendar.keys_from(self.keys(calendar.of))
+            self.extend(calendar, [key for key in keys if calendar.cadence.start(key) >= first])
 
 
 def ranges(keys: Iterable[str], order: Sequence[str]) -> list[list[str]]:

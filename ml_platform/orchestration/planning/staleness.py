@@ -10,7 +10,7 @@ difference of two running sums (:mod:`.series`), so that a look-back costs the s
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
@@ -111,10 +111,9 @@ class Staleness:
             return list(keys)
         if not self._ledger.count(node.starts_with):
             return []
-        first = str(self._ledger.metadata(node.starts_with).get("first_day", ""))
+        since = _start(self._ledger, node.starts_with)
         made, start = self.built(node.key), node.calendar.cadence.start
-        since = datetime.fromisoformat(first).replace(tzinfo=UTC) if first else None
-        return [key for key in keys if since is None or start(key) >= since or key in made]
+        return [key for key in keys if start(key) >= since or key in made]
 
     @cached_property
     def stale(self) -> dict[dg.AssetKey, frozenset[Partition]]:
@@ -285,3 +284,17 @@ class Staleness:
             for dep in node.inputs
             if dep in node.together and dep in stale
         )
+
+
+def begin_calendars(nodes: Iterable[Node], ledger: Ledger, calendars: Calendars) -> None:
+    """Begin the calendars of assets that start with another one, once that is there; what they made stays in them."""
+    for node in nodes:
+        if node.calendar is not None and node.starts_with is not None and ledger.count(node.starts_with):
+            calendars.begin(node.calendar, _start(ledger, node.starts_with))
+            calendars.extend(node.calendar, [key for key in ledger.built(node.key) if key is not None])
+
+
+def _start(ledger: Ledger, key: dg.AssetKey) -> datetime:
+    """When what starts with an asset starts: always, when the asset does not say."""
+    first = str(ledger.metadata(key).get("first_day", ""))
+    return datetime.fromisoformat(first or "0001-01-01").replace(tzinfo=UTC)

@@ -105,6 +105,25 @@ def test_labels_are_known_as_of_the_last_day_that_any_of_their_sources_speaks_of
         assert calendars.labels_as_of(DAILY, [disputes, refunds]) == datetime(2018, 6, 4, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("of", [DAILY, MONDAYS])
+def test_a_calendar_that_begins_at_some_time_has_nothing_before_it(of: Calendar) -> None:
+    begins = Calendar("predictions", of.cadence, of, of.instant, begins=True)
+    with dg.DagsterInstance.ephemeral() as instance:
+        calendars = Calendars(instance)
+        calendars.extend(DAILY, [f"2018-04-{day:02d}" for day in range(1, 24)])
+        calendars.follow([begins])
+        assert calendars.keys(begins) == [], "nobody said when"
+        calendars.begin(begins, datetime(2018, 4, 9, tzinfo=UTC))
+        expected = [key for key in calendars.keys(of) if key >= "2018-04-09"]
+        assert expected[0] == "2018-04-09"
+        assert calendars.keys(begins) == expected
+        calendars.extend(DAILY, [f"2018-04-{day:02d}" for day in range(24, 31)])
+        calendars.follow([begins])
+        assert calendars.keys(begins) == [key for key in calendars.keys(of) if key >= "2018-04-09"]
+        calendars.begin(begins, datetime(2018, 4, 20, tzinfo=UTC))
+        assert calendars.keys(begins)[0] == "2018-04-09", "nothing is taken away"
+
+
 def test_a_key_that_comes_late_is_added_and_nothing_is_taken_away() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         calendars = Calendars(instance)
