@@ -182,8 +182,11 @@ class Calendars:
         One that does not begin at some time is left as it is.
         """
         if calendar.of is not None and calendar.begins:
+            # Keys sort like their times, and parsing those of years at each tick would be felt.
+            at = calendar.cadence.key(first)
+            whole = calendar.cadence.start(at) == first
             keys = calendar.keys_from(self.keys(calendar.of))
-            self.extend(calendar, [key for key in keys if calendar.cadence.start(key) >= first])
+            self.extend(calendar, [key for key in keys if key > at or (whole and key == at)])
 
 
 def ranges(keys: Iterable[str], order: Sequence[str]) -> list[list[str]]:

@@ -295,6 +295,6 @@ def begin_calendars(nodes: Iterable[Node], ledger: Ledger, calendars: Calendars)
 
 
 def _start(ledger: Ledger, key: dg.AssetKey) -> datetime:
-    """When what starts with an asset starts: always, when the asset does not say."""
+    """When what starts with an asset starts: with the first of all, when the asset does not say."""
     first = str(ledger.metadata(key).get("first_day", ""))
-    return datetime.fromisoformat(first or "0001-01-01").replace(tzinfo=UTC)
+    return datetime.fromisoformat(first or "1970-01-01").replace(tzinfo=UTC)
