@@ -37,7 +37,7 @@ CHECKS: Mapping[str, str] = {
 }
 """Name of each check to what it looks at. All but :data:`WARNINGS` are blocking."""
 WARNINGS = frozenset({"leakage", "filled"})
-"""What is estimated, or may be meant: nothing is held back for it."""
+"""Checks of what is estimated, or may be meant: nothing is held back for them."""
 
 SHOWN = 5
 _SQL = DuckDBDialect()

@@ -1,4 +1,4 @@
-"""What a step is doing now: in Dagster's log of the run, and for whoever watches the process."""
+"""Progress of a step: in Dagster's log of the run, and for whoever watches the process."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a terminal shows while a step runs."""
+"""The terminal while a step runs."""
 
 import io
 import re
