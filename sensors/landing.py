@@ -12,7 +12,7 @@ from ml_platform.orchestration.assets.raw import calendar_of
 from ml_platform.orchestration.planning.calendars import Calendars, range_tags, ranges
 from ml_platform.orchestration.planning.ledger import Ledger
 from ml_platform.orchestration.planning.nodes import nodes_of
-from ml_platform.orchestration.planning.staleness import Staleness, begin_calendars
+from ml_platform.orchestration.planning.staleness import Staleness, extend_calendars
 from ml_platform.orchestration.platform import Platform
 from ml_platform.orchestration.stores import compare_stores
 
@@ -53,8 +53,7 @@ def landing_sensor(platform: Platform) -> dg.SensorDefinition:
         calendars = Calendars(instance)
         added = [new for c, keys in platform.landed().items() for new in calendars.extend(c, keys)]
         nodes = nodes_of(platform.definitions.resolve_asset_graph().assets_defs).values()
-        calendars.follow(node.calendar for node in nodes if node.calendar is not None)
-        begin_calendars(nodes, Ledger.of(instance), calendars)
+        extend_calendars(nodes, Ledger.of(instance), calendars)
         loading = RunsFilter(tags={LANDING_TAG: "load"}, statuses=_UNFINISHED)
         if at_work := instance.get_runs(loading, limit=1):
             return dg.SkipReason(f"run {at_work[0].run_id} is loading")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import cycle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,9 @@ from ml_platform.monitoring.retraining import watched_metric, worse
 from ml_platform.monitoring.served import Served
 from ml_platform.use_case import Label, UseCase
 from ml_platform.warehouse.base import Query, Warehouse
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["DayPerformance", "Performance", "performance", "performance_check", "performance_plot"]
 
@@ -141,7 +144,7 @@ def performance_plot(found: Performance, metrics: Sequence[str]) -> bytes:
     return draw(lambda axes: _by_day(axes, found, metrics))
 
 
-def _by_day(axes: Any, found: Performance, metrics: Sequence[str]) -> None:  # noqa: ANN401 (imported lazily)
+def _by_day(axes: "Axes", found: Performance, metrics: Sequence[str]) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     days, shares = np.array([day.day for day in found.days]), True

@@ -16,6 +16,7 @@ from ml_platform.orchestration.assets.naming import Materialized, freshness_of
 from ml_platform.orchestration.planning.collecting import Failure
 
 GOOD, BAD, YIELDS = dg.AssetKey("good"), dg.AssetKey("bad"), dg.AssetKey("yields")
+BUILT, BROKEN = dg.AssetKey("built"), dg.AssetKey("broken")
 MESSAGE = "payments/2024-05-01/a.csv ends within a quoted field; replace it by a whole file"
 
 
@@ -42,7 +43,17 @@ def definitions() -> dg.Definitions:
         yield checks[YIELDS].results(outcomes)[0]
         raise UnreadableFileError(MESSAGE)
 
-    graph = dg.Definitions([good, bad, yields], executor=dg.in_process_executor)
+    @dg.multi_asset(
+        specs=[dg.AssetSpec(key, freshness_policy=policy) for key in (BUILT, BROKEN)],
+        check_specs=[dg.AssetCheckSpec("tested", asset=key) for key in (BUILT, BROKEN)],
+    )
+    @explained
+    def several(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        yield dg.MaterializeResult(asset_key=BUILT)
+        yield dg.AssetCheckResult(asset_key=BUILT, check_name="tested", passed=True)
+        raise UnreadableFileError(MESSAGE)
+
+    graph = dg.Definitions([good, bad, yields, several], executor=dg.in_process_executor)
     fresh = dg.Definitions(asset_checks=freshness_checks(graph.resolve_all_asset_specs()))
     return dg.Definitions.merge(graph, fresh)
 
@@ -59,11 +70,11 @@ def test_only_what_failed_is_not_evaluated_and_says_why(definitions: dg.Definiti
     with dg.DagsterInstance.ephemeral() as instance:
         job = definitions.resolve_implicit_global_asset_job_def()
         done = job.execute_in_process(
-            instance=instance, asset_selection=[GOOD, BAD, YIELDS], raise_on_error=False
+            instance=instance, asset_selection=[GOOD, BAD, YIELDS, BUILT, BROKEN], raise_on_error=False
         )
         assert not done.success
         failures = {event.step_key: event.step_failure_data for event in done.get_step_failure_events()}
-        for step in ("bad", "yields"):
+        for step in ("bad", "yields", "several"):
             error, told = failures[step].error, failures[step].user_failure_data
             assert error
             assert told
@@ -82,3 +93,6 @@ def test_only_what_failed_is_not_evaluated_and_says_why(definitions: dg.Definiti
                 assert (one.passed, one.severity) == (False, dg.AssetCheckSeverity.WARN)
                 assert one.description
                 assert MESSAGE in one.description
+    tested = {key: found[dg.AssetCheckKey(key, "tested")] for key in (BUILT, BROKEN)}
+    assert tested[BUILT].passed, "of what was made and tested before the step failed"
+    assert "not evaluated" in (tested[BROKEN].description or "")

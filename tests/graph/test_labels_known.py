@@ -1,19 +1,21 @@
 """Reports that speak of another time than the events: what a snapshot knows, and what makes it stale."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 from samples import post
 
 from ml_platform.cadence import Cadence
 from ml_platform.datasets.snapshot import Snapshot, latest
 from ml_platform.errors import DataError
+from ml_platform.ingestion.source import RawColumn, RawSource
 from ml_platform.models.training.data import LabelledRows
 from ml_platform.models.training.splits import Fold, folds
-from ml_platform.orchestration.assets.use_case import use_case_definitions
+from ml_platform.orchestration.assets.dataset import dataset_asset
 from ml_platform.orchestration.local.home import open_instance
 from ml_platform.orchestration.planning.calendars import Calendar
 from ml_platform.orchestration.planning.recording import Recording
@@ -23,6 +25,10 @@ from ml_platform.storage.folder import FolderStore
 from ml_platform.warehouse.duckdb import DuckDBWarehouse
 
 EVENTS, REPORTS = Calendar("parcels", Cadence.DAILY), Calendar("lost", Cadence.DAILY)
+SOURCES = {
+    calendar: RawSource(name=calendar.name, columns={"id": RawColumn(kind="identifier")}, unique="id")
+    for calendar in (EVENTS, REPORTS)
+}
 DATASET = dg.AssetKey(["parcels", "dataset"])
 FIRST = datetime(2011, 3, 1, tzinfo=UTC)
 DELAY = timedelta(days=3)
@@ -65,20 +71,25 @@ class World:
         )
         def load(context: dg.AssetExecutionContext) -> None:
             recording = Recording(context, {key: self.landed[calendar].get})
-            recording.finish(key, {one: self.landed[calendar][one] for one in recording.keys})
+            source, days = SOURCES[calendar], recording.keys
+            self._table(source, [day for day in days if self.landed[calendar][day] != "bad rows"])
+            recording.finish(key, {one: self.landed[calendar][one] for one in days})
 
         return load
 
+    def _table(self, source: RawSource, days: Sequence[str]) -> None:
+        """The rows of days that are loaded; of these, only which there are matters."""
+        values = [source.cadence.column_value(day) for day in days]
+        rows = pa.table({source.cadence.column: pa.array(values, source.cadence.arrow_type)})
+        self.warehouse.replace_partitions(
+            source.relation, source.cadence.column, values, rows.to_batches(), rows.schema
+        )
+
     def update(self) -> Snapshot | None:
         """The snapshot that an update exports; None: it was up to date."""
-        made = use_case_definitions(
-            self.use_case,
-            lambda _: EVENTS,
-            lambda relation: [REPORTS] if relation == "post.lost" else [EVENTS],
-        )
-        dataset = next(asset for asset in made.assets or () if DATASET in asset.keys)  # type: ignore[union-attr]
+        dataset = dataset_asset(self.use_case, EVENTS, [SOURCES[REPORTS]])
         definitions = dg.Definitions(
-            [self._source("parcels", EVENTS), self._source("lost", REPORTS), dataset],  # type: ignore[list-item]
+            [self._source("parcels", EVENTS), self._source("lost", REPORTS), dataset],
             resources={"warehouse": self.warehouse, "objects": self.objects},
             executor=dg.in_process_executor,
         )
@@ -124,6 +135,14 @@ def test_reports_that_ended_before_the_events_leave_the_last_days_immature(world
     assert fold.test_end == snapshot.as_of - DELAY
     reported = snapshot.table(["lost_available_at"]).column(0).drop_null().to_pylist()
     assert max(reported) <= snapshot.as_of
+
+
+def test_a_folder_of_a_year_to_come_makes_no_label_final(world: World) -> None:
+    world.reports(range(1, post.DAYS))
+    world.reports(range(7000, 7001), "bad rows")
+    snapshot = world.update()
+    assert snapshot is not None
+    assert snapshot.as_of == snapshot.events_end
 
 
 def test_too_few_mature_days_are_refused_with_the_reason(world: World) -> None:

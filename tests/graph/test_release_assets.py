@@ -383,5 +383,5 @@ def test_a_use_case_may_ask_another_ones_model_only() -> None:
     ]
     predictions = made["mail/model/predictions"]
     assert CHAMPION in predictions.dependency_keys
-    assert predictions.partitions_def.name == "mail_model_predictions"  # type: ignore[union-attr]
+    assert predictions.partitions_def == dg.DynamicPartitionsDefinition(name="mail_model_predictions")
     assert manifest().task == "binary"

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from ml_platform.datasets.checks import CHECKS, WARNINGS, dataset_checks
+from ml_platform.datasets.labels_as_of import labels_as_of
 from ml_platform.datasets.snapshot import export_snapshot
+from ml_platform.ingestion.source import RawSource
 from ml_platform.models.tasks.checking import label_tasks
 from ml_platform.orchestration.assets.checks import Checks
 from ml_platform.orchestration.assets.explained import explained
@@ -23,7 +25,7 @@ from ml_platform.warehouse.base import Warehouse
 __all__ = ["dataset_asset"]
 
 
-def dataset_asset(use_case: UseCase, calendar: Calendar, reports: Sequence[Calendar]) -> dg.AssetsDefinition:
+def dataset_asset(use_case: UseCase, calendar: Calendar, reports: Sequence[RawSource]) -> dg.AssetsDefinition:
     """``<use_case>/dataset``: exported by the warehouse itself, addressed by its content.
 
     New partitions do not make it stale, or each would train a model: the retraining sensor decides when a new one is
@@ -32,7 +34,7 @@ def dataset_asset(use_case: UseCase, calendar: Calendar, reports: Sequence[Calen
     Args:
         use_case: whose dataset.
         calendar: that the dataset's events follow.
-        reports: the calendars of what the labels are made from; see :meth:`Calendars.labels_as_of`.
+        reports: the sources that the labels are made from.
     """
     key = dg.AssetKey([use_case.name, "dataset"])
     declared, label = use_case.data, use_case.data.label
@@ -63,7 +65,7 @@ def dataset_asset(use_case: UseCase, calendar: Calendar, reports: Sequence[Calen
     ) -> Iterator[Materialized | dg.AssetCheckResult]:
         recording = Recording(context)
         events_end = recording.calendars.as_of(calendar)
-        as_of = recording.calendars.labels_as_of(calendar, reports)
+        as_of = labels_as_of(reports, warehouse) or events_end
         snapshot = export_snapshot(
             use_case.name,
             declared,

@@ -37,11 +37,13 @@ def explained(
     def events(
         context: dg.AssetExecutionContext, *args: Resources.args, **kwargs: Resources.kwargs
     ) -> Iterator[object]:
-        seen: set[str] = set()
-        with _explaining(context, seen):
+        evaluated: set[dg.AssetCheckKey] = set()
+        with _explaining(context, evaluated):
             for event in cast("Iterator[object]", compute(context, *args, **kwargs)):
-                if isinstance(event, dg.AssetCheckResult):
-                    seen.add(str(event.check_name))
+                if isinstance(event, dg.AssetCheckResult | dg.AssetCheckEvaluation):
+                    evaluated.add(
+                        dg.AssetCheckKey(event.asset_key or context.asset_key, str(event.check_name))
+                    )
                 yield event
 
     # Dagster reads from the function itself whether it yields events, or returns.
@@ -50,22 +52,21 @@ def explained(
 
 
 @contextmanager
-def _explaining(context: dg.AssetExecutionContext, seen: set[str]) -> Iterator[None]:
+def _explaining(context: dg.AssetExecutionContext, evaluated: set[dg.AssetCheckKey]) -> Iterator[None]:
     try:
         yield
     except MLPlatformError as error:
         message = str(error).strip()
-        for key in sorted(_planned(context)):
-            if key.name not in seen:
-                context.log_event(
-                    dg.AssetCheckEvaluation(
-                        asset_key=key.asset_key,
-                        check_name=key.name,
-                        passed=False,
-                        severity=dg.AssetCheckSeverity.WARN,
-                        description=f"not evaluated, for {key.asset_key.to_user_string()} was not made: {message}",
-                    )
+        for key in sorted(_planned(context) - evaluated):
+            context.log_event(
+                dg.AssetCheckEvaluation(
+                    asset_key=key.asset_key,
+                    check_name=key.name,
+                    passed=False,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    description=f"not evaluated, for the step of its asset failed: {message}",
                 )
+            )
         raise dg.Failure(message, metadata={"error": type(error).__name__}) from error
 
 

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import dagster as dg
 
+from ml_platform.datasets.labels_as_of import labels_as_of
+from ml_platform.ingestion.source import RawSource
 from ml_platform.models.releases.registry import Registry
 from ml_platform.monitoring.drift import prediction_drift
 from ml_platform.monitoring.performance import performance, performance_check, performance_plot
@@ -34,14 +36,14 @@ _DRIFT_DAYS = 7
 
 
 def performance_asset(
-    scoring: BatchScoring, calendar: Calendar, reports: Sequence[Calendar]
+    scoring: BatchScoring, calendar: Calendar, reports: Sequence[RawSource]
 ) -> dg.AssetsDefinition:
     """``<use_case>/<model>/performance``: how the predictions that served did, and whether they drift.
 
     Args:
         scoring: whose predictions.
         calendar: of their partitions.
-        reports: the calendars of what the labels are made from; see :meth:`Calendars.labels_as_of`.
+        reports: the sources that the labels are made from.
     """
     key, predictions = prediction_key(scoring, "performance"), prediction_key(scoring, "predictions")
     use_case, label = scoring.use_case, scoring.dataset.label
@@ -74,7 +76,7 @@ def performance_asset(
     ) -> Materialized:
         recording = Recording(context)
         releases, events_end = Registry(registry), recording.calendars.as_of(calendar)
-        as_of = recording.calendars.labels_as_of(calendar, reports)
+        as_of = labels_as_of(reports, warehouse) or events_end
         rows = serving_sql(scoring, calendar.cadence, warehouse.dialect)
         served = Served(scoring.declared.relation, rows, scoring.dataset, scoring.model)
         trained = {r.version: r.manifest.train_window.end for r in releases.list(*name)}

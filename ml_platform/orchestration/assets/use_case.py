@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import dagster as dg
 
 from ml_platform.errors import ConfigurationError
+from ml_platform.ingestion.source import RawSource
 from ml_platform.orchestration.assets.champion import champion_asset
 from ml_platform.orchestration.assets.dataset import dataset_asset
 from ml_platform.orchestration.assets.model import model_asset
@@ -23,8 +24,8 @@ __all__ = ["CalendarOf", "OriginsOf", "use_case_definitions"]
 
 CalendarOf = Callable[[str], Calendar | None]
 """The calendar that a relation follows; None: it follows none."""
-OriginsOf = Callable[[str], Sequence[Calendar]]
-"""The calendars of the sources that a relation is made from."""
+OriginsOf = Callable[[str], Sequence[RawSource]]
+"""The sources that a relation is made from."""
 
 
 def use_case_definitions(
@@ -50,7 +51,7 @@ def use_case_definitions(
     Args:
         use_case: the declaration.
         calendar_of: looks up the calendars of relations.
-        origins_of: looks up those of the sources that relations are made from.
+        origins_of: looks up the sources that relations are made from.
         use_cases: the project's, by name: a batch prediction may ask another one's model.
 
     Raises:
@@ -88,8 +89,8 @@ def _predicted(
     ]
 
 
-def _reports(dataset: Dataset, origins_of: OriginsOf) -> Sequence[Calendar]:
-    """The calendars of what the labels are made from: of their own sources, where they have any beside the events'."""
+def _reports(dataset: Dataset, origins_of: OriginsOf) -> Sequence[RawSource]:
+    """The sources that the labels are made from: their own, where they have any beside the events'."""
     if dataset.label is None:
         return []
     found, of_events = origins_of(dataset.label.relation), origins_of(dataset.events)
@@ -97,7 +98,7 @@ def _reports(dataset: Dataset, origins_of: OriginsOf) -> Sequence[Calendar]:
 
 
 def _prediction_assets(
-    scoring: BatchScoring, calendar: Calendar, reports: Sequence[Calendar]
+    scoring: BatchScoring, calendar: Calendar, reports: Sequence[RawSource]
 ) -> list[dg.AssetsDefinition]:
     assets = [predictions_asset(scoring, calendar)]
     if scoring.declared.topic is not None:

@@ -10,6 +10,7 @@ import dagster as dg
 
 from ml_platform.cadence import Cadence
 from ml_platform.errors import ConfigurationError
+from ml_platform.ingestion.source import RawSource
 from ml_platform.ingestion.sources import sources_of
 from ml_platform.orchestration.assets.naming import asset_key
 from ml_platform.orchestration.assets.predictions import prediction_calendar, prediction_key
@@ -87,13 +88,13 @@ class RelationCalendars:
         unique_id = self._by_relation.get(relation)
         return self.of_resource(unique_id) if unique_id else None
 
-    def origins(self, relation: str) -> list[Calendar]:
-        """The calendars of the sources that a relation is made from, however far back."""
+    def origins(self, relation: str) -> list[RawSource]:
+        """The sources that a relation is made from, however far back, by name."""
         if relation in self._raw:
-            return [self._raw[relation]]
+            return [source for source in self.sources if source.relation == relation]
         if relation in self._predictions:
             return self.origins(self._predictions[relation].dataset.events)
-        found, seen, todo = set[Calendar](), set[str](), [self._by_relation.get(relation)]
+        found, seen, todo = dict[str, RawSource](), set[str](), [self._by_relation.get(relation)]
         while todo:
             one = todo.pop()
             if one not in self._resources or one in seen:
@@ -102,9 +103,9 @@ class RelationCalendars:
             props = self._resources[one]
             made = f"{props['schema']}.{props['name']}"
             if made in self._raw or made in self._predictions:
-                found.update(self.origins(made))
+                found |= {source.name: source for source in self.origins(made)}
             todo += props.get("depends_on", {}).get("nodes", [])
-        return sorted(found, key=lambda calendar: calendar.name)
+        return [found[name] for name in sorted(found)]
 
     def asset_of(self, relation: str) -> dg.AssetKey:
         """The asset that makes a relation: of predictions, that of the use case; else it is named like the relation."""

@@ -138,19 +138,6 @@ class Calendars:
             raise NotFoundError(f"nothing of {calendar.name} has landed yet; bring data and run again")
         return calendar.cadence.end(self.keys(calendar)[-1])
 
-    def labels_as_of(self, events: Calendar, reports: Iterable[Calendar]) -> datetime:
-        """Time as of which labels are known (UTC): the end of the last partition of any source that they are made from.
-
-        Args:
-            events: the calendar of what is labelled; its end is meant where labels are made from no source, or nothing
-                of one has landed.
-            reports: the calendars of those sources.
-
-        Raises:
-            NotFoundError: nothing of the events has landed either.
-        """
-        return max((self.as_of(one) for one in reports if self.keys(one)), default=None) or self.as_of(events)
-
     def extend(self, calendar: Calendar, keys: Iterable[str]) -> list[str]:
         """Add the keys that a calendar lacks, and return them, in order."""
         new = sorted(set(keys) - set(self.keys(calendar)))
@@ -163,18 +150,12 @@ class Calendars:
         return new
 
     def follow(self, calendars: Iterable[Calendar]) -> None:
-        """Extend derived calendars by what follows from those that they are derived from.
-
-        One that begins at some time goes on from its first partition, and stays empty until it has one.
-        """
+        """Extend derived calendars by what follows from those that they are derived from, but for those that begin."""
         for calendar in calendars:
             if calendar.of is not None:
                 self.follow([calendar.of])
-                begun = self.keys(calendar)
                 if not calendar.begins:
                     self.extend(calendar, calendar.keys_from(self.keys(calendar.of)))
-                elif begun:
-                    self.begin(calendar, calendar.cadence.start(begun[0]))
 
     def begin(self, calendar: Calendar, first: datetime) -> None:
         """Extend a calendar by the partitions, of that which it is derived from, that start at a time (UTC) or later.

@@ -10,7 +10,7 @@ difference of two running sums (:mod:`.series`), so that a look-back costs the s
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
@@ -286,12 +286,16 @@ class Staleness:
         )
 
 
-def begin_calendars(nodes: Iterable[Node], ledger: Ledger, calendars: Calendars) -> None:
-    """Begin the calendars of assets that start with another one, once that is there; what they made stays in them."""
+def extend_calendars(nodes: Collection[Node], ledger: Ledger, calendars: Calendars) -> None:
+    """Extend the calendars of assets by what follows from those of the sources.
+
+    Those of assets that start with another one begin once that is there; what they made stays in them.
+    """
     for node in nodes:
         if node.calendar is not None and node.starts_with is not None and ledger.count(node.starts_with):
             calendars.begin(node.calendar, _start(ledger, node.starts_with))
             calendars.extend(node.calendar, [key for key in ledger.built(node.key) if key is not None])
+    calendars.follow({node.calendar for node in nodes if node.calendar is not None})
 
 
 def _start(ledger: Ledger, key: dg.AssetKey) -> datetime:

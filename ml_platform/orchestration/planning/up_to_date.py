@@ -17,7 +17,7 @@ from ml_platform.orchestration.planning.calendars import Calendar, Calendars, ra
 from ml_platform.orchestration.planning.collecting import Collector, Done, Failure, Made
 from ml_platform.orchestration.planning.ledger import Ledger, Partition
 from ml_platform.orchestration.planning.nodes import Node, nodes_of
-from ml_platform.orchestration.planning.staleness import Staleness, begin_calendars
+from ml_platform.orchestration.planning.staleness import Staleness, extend_calendars
 from ml_platform.orchestration.planning.state import check_states
 from ml_platform.orchestration.planning.waves import Batch, Wave, batches, first_of
 
@@ -123,13 +123,12 @@ class Updater:
         """
         calendars = Calendars(self._instance)
         report = Report(new={c.name: new for c, keys in landed.items() if (new := calendars.extend(c, keys))})
-        calendars.follow({node.calendar for node in self.nodes.values() if node.calendar is not None})
         asked = False
         while True:
             if report.run_ids:
                 calendars = Calendars(self._instance)
                 self.ledger.refresh()
-            begin_calendars(self.nodes.values(), self.ledger, calendars)
+            extend_calendars(self.nodes.values(), self.ledger, calendars)
             state = self.staleness(calendars)
             wave: Wave = {
                 key: partitions

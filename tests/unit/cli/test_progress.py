@@ -2,10 +2,10 @@
 
 import io
 import re
-import time
 
 import pytest
 from rich.console import Console
+from support.waiting import until
 
 from ml_platform.cli.progress import RunProgress
 from ml_platform.cli.run import _without_output_of_tools
@@ -22,9 +22,7 @@ def test_the_spinner_says_what_the_step_does_and_for_how_long() -> None:
     with RunProgress(console) as progress:
         progress.say("shop/model")
         PROGRESS.info("fold %d of %d: training on a long, long, long, long, long, long window", 2, 3)
-        patience = time.monotonic() + 30
-        while "fold 2" not in drawn(console) and time.monotonic() < patience:
-            time.sleep(0.01)
+        until(lambda: "fold 2" in drawn(console), "the fold", timeout=30, every=0.01)
     assert re.search(r"shop/model: fold 2 of 3: training on a long, .*… … \d+ s", drawn(console))
 
 

@@ -91,36 +91,23 @@ def test_each_source_has_its_own_end_of_the_data() -> None:
         assert calendars.keys(MONDAYS) == ["2018-04-02"]
 
 
-def test_labels_are_known_as_of_the_last_day_that_any_of_their_sources_speaks_of() -> None:
-    disputes, refunds = Calendar("disputes", Cadence.HOURLY), Calendar("refunds", Cadence.WEEKLY)
-    with dg.DagsterInstance.ephemeral() as instance:
-        calendars = Calendars(instance)
-        calendars.extend(DAILY, ["2018-04-30"])
-        of_events = datetime(2018, 5, 1, tzinfo=UTC)
-        assert calendars.labels_as_of(DAILY, []) == of_events
-        assert calendars.labels_as_of(DAILY, [disputes]) == of_events, "nothing of it has landed"
-        calendars.extend(disputes, ["2018-04-03T05"])
-        assert calendars.labels_as_of(DAILY, [disputes, refunds]) == datetime(2018, 4, 3, 6, tzinfo=UTC)
-        calendars.extend(refunds, ["2018-05-28"])
-        assert calendars.labels_as_of(DAILY, [disputes, refunds]) == datetime(2018, 6, 4, tzinfo=UTC)
-
-
 @pytest.mark.parametrize("of", [DAILY, MONDAYS])
 def test_a_calendar_that_begins_at_some_time_has_nothing_before_it(of: Calendar) -> None:
     begins = Calendar("predictions", of.cadence, of, of.instant, begins=True)
     with dg.DagsterInstance.ephemeral() as instance:
         calendars = Calendars(instance)
         calendars.extend(DAILY, [f"2018-04-{day:02d}" for day in range(1, 24)])
-        calendars.follow([begins])
+        calendars.follow([of, begins])
         assert calendars.keys(begins) == [], "nobody said when"
         calendars.begin(begins, datetime(2018, 4, 9, tzinfo=UTC))
         expected = [key for key in calendars.keys(of) if key >= "2018-04-09"]
         assert expected[0] == "2018-04-09"
         assert calendars.keys(begins) == expected
         calendars.extend(DAILY, [f"2018-04-{day:02d}" for day in range(24, 31)])
-        calendars.follow([begins])
-        assert calendars.keys(begins) == [key for key in calendars.keys(of) if key >= "2018-04-09"]
+        calendars.follow([of, begins])
         calendars.begin(begins, datetime(2018, 4, 20, tzinfo=UTC))
+        new = [key for key in calendars.keys(of) if key >= "2018-04-24"]
+        assert calendars.keys(begins) == expected + new
         assert calendars.keys(begins)[0] == "2018-04-09", "nothing is taken away"
 
 

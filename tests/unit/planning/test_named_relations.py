@@ -58,6 +58,34 @@ def test_another_partition_column_is_refused_with_the_line_to_add(columns: dict[
         RelationCalendars([POWER], manifest(**columns)).check_described()
 
 
+def test_the_sources_of_a_relation_are_found_however_far_back() -> None:
+    others = RawSource(name="meters", columns={"meter_id": RawColumn(kind="identifier")}, unique="meter_id")
+    found = manifest(hour="timestamp")
+    found["sources"]["source.project.raw.meters"] = {
+        **found["sources"]["source.project.raw.readings"],
+        "name": "meters",
+    }
+    reads = {
+        "staged": ["source.project.raw.readings"],
+        "hourly": ["model.project.staged"],
+        "both": ["model.project.hourly", "source.project.raw.meters"],
+        "neither": [],
+    }
+    for name, nodes in reads.items():
+        found["nodes"][f"model.project.{name}"] = {
+            "resource_type": "model",
+            "schema": "features",
+            "name": name,
+            "depends_on": {"nodes": nodes},
+        }
+    power = POWER.model_copy(update={"sources": (READINGS, others)})
+    calendars = RelationCalendars([power], found)
+    assert calendars.origins("raw.readings") == [READINGS]
+    assert calendars.origins("features.hourly") == [READINGS]
+    assert calendars.origins("features.both") == [others, READINGS]
+    assert calendars.origins("features.neither") == []
+
+
 def made(*relations: str) -> list[dg.AssetSpec]:
     """Specs of a graph whose dataset names all that the declaration names, made or not."""
     named = ("features.hourly", "features.next_hour", "features.newest")
