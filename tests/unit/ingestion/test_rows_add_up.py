@@ -1,8 +1,12 @@
 """Each row of a file is loaded, in quarantine, or in a file that is refused by name: none is lost in another."""
 
+import gzip
+import io
 import json
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -122,3 +126,39 @@ def test_rows_of_json_lines_add_up(tmp_path_factory, kinds: list[int]) -> None:
     file = LandingFile(path, "things/a.jsonl", DAY, path.stat().st_size)
     parts = rows_or_refusal(file)
     assert parts is None or sum(part.values.num_rows + len(part.rejected) for part in parts) == len(lines)
+
+
+def parquet_with_checksums(rows: list[dict[str, object]]) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), sink, row_group_size=7, write_page_checksum=True)
+    return sink.getvalue()
+
+
+THINGS: list[dict[str, object]] = [
+    {"id": f"t{n}", "seen": f"{DAY}T10:00:00Z", "amount": n / 4, "note": None} for n in range(20)
+]
+JSON_LINES = "".join(json.dumps(row) + "\n" for row in THINGS).encode()
+CSV = (HEADER + "".join(line(n, amount=str(n / 4), note="") + "\n" for n in range(20))).encode()
+WITH_CHECKSUMS = {
+    "a.parquet": parquet_with_checksums(THINGS),
+    "a.csv.gz": gzip.compress(CSV),
+    "two members.csv.gz": gzip.compress(CSV[:300]) + gzip.compress(CSV[300:]),
+    "a.jsonl.gz": gzip.compress(JSON_LINES),
+}
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(sorted(WITH_CHECKSUMS)), st.floats(0, 0.999), st.integers(0, 40), st.binary(max_size=20)
+)
+def test_a_damaged_file_with_checksums_gives_its_own_rows_or_is_refused(
+    tmp_path_factory, name: str, where: float, gone: int, instead: bytes
+) -> None:
+    content = WITH_CHECKSUMS[name]
+    place = int(where * len(content))
+    path = tmp_path_factory.mktemp("damaged") / name
+    path.write_bytes(content[:place] + instead + content[place + gone :])
+    parts = rows_or_refusal(LandingFile(path, f"things/{name}", DAY, path.stat().st_size))
+    if parts is not None:
+        found = [row for part in parts for row in part.values.select(["id", "amount"]).to_pylist()]
+        assert found == [{"id": row["id"], "amount": row["amount"]} for row in THINGS]
