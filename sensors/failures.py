@@ -6,6 +6,7 @@ from dagster._core.errors import DagsterAssetCheckFailedError
 
 from ml_platform.monitoring.alerts.base import Alert
 from ml_platform.orchestration.alerting import MAY_FAIL_TAG, assets_of_step, check_alert, failure_alert
+from ml_platform.orchestration.assets.checks import was_evaluated
 from ml_platform.orchestration.local.home import PROCESS_TAG
 from ml_platform.orchestration.planning.collecting import Failure
 from ml_platform.orchestration.platform import Platform
@@ -44,7 +45,7 @@ def run_failure_sensor(platform: Platform) -> dg.SensorDefinition:
 
 
 def check_failure_sensor(platform: Platform) -> dg.SensorDefinition:
-    """One alert for each failed evaluation of a check; those of `ml-platform run` were sent by it."""
+    """One alert for each check that was evaluated and failed; `ml-platform run` shows its own."""
 
     @dg.sensor(
         name="check_failures",
@@ -67,11 +68,10 @@ def check_failure_sensor(platform: Platform) -> dg.SensorDefinition:
         for record in records:
             run = context.instance.get_run_by_id(record.event_log_entry.run_id)
             event = record.event_log_entry.get_dagster_event()
-            if (run is None or PROCESS_TAG not in run.tags) and not event.asset_check_evaluation_data.passed:
-                _send(
-                    platform,
-                    check_alert(platform, event.asset_check_evaluation_data, record.event_log_entry.run_id),
-                )
+            evaluation = event.asset_check_evaluation_data
+            shown = run is not None and PROCESS_TAG in run.tags
+            if not shown and not evaluation.passed and was_evaluated(evaluation):
+                _send(platform, check_alert(platform, evaluation, record.event_log_entry.run_id))
                 sent += 1
         if not records:
             return dg.SkipReason("no new evaluations")

@@ -13,6 +13,7 @@ from ml_platform.cli.console import heading, table_of
 from ml_platform.full_disk import explain_full_disk
 from ml_platform.models.releases.manifest import AuditEntry
 from ml_platform.models.tasks.checking import metric_directions
+from ml_platform.orchestration.assets.checks import NOT_EVALUATED, was_evaluated
 from ml_platform.orchestration.assets.model import EVALUATION
 from ml_platform.orchestration.planning.up_to_date import Report, Updater
 from ml_platform.orchestration.platform import Platform
@@ -34,7 +35,7 @@ def print_failures(console: Console, report: Report, root: Path) -> None:
         console.print(f"\n[red]{', '.join(names)} failed[/]: ", end="", soft_wrap=True)
         console.print(error, markup=False, highlight=False, soft_wrap=True)
     for check in report.checks:
-        if not check.passed and not _left_out(check):
+        if not check.passed and was_evaluated(check):
             is_error = check.severity == dg.AssetCheckSeverity.ERROR
             colour, what = ("red", "failed") if is_error else ("yellow", "warns")
             console.print(
@@ -48,15 +49,11 @@ def print_failures(console: Console, report: Report, root: Path) -> None:
         console.print("[red]stopped[/]: nothing more was tried, as it would have waited for the same lock")
 
 
-def _left_out(check: dg.AssetCheckEvaluation) -> bool:
-    return (check.description or "").startswith("not evaluated")
-
-
 def _ended(check: dg.AssetCheckEvaluation) -> str:
     if check.passed:
         return "passed"
-    if _left_out(check):
-        return "not evaluated"
+    if not was_evaluated(check):
+        return NOT_EVALUATED
     return "failed" if check.severity == dg.AssetCheckSeverity.ERROR else "with a warning"
 
 
@@ -93,7 +90,7 @@ def print_summary(
         console.print(note, highlight=False)
     if report.checks:
         ended = Counter(map(_ended, report.checks))
-        others = "".join(f", {ended[how]} {how}" for how in ("with a warning", "not evaluated") if ended[how])
+        others = "".join(f", {ended[how]} {how}" for how in ("with a warning", NOT_EVALUATED) if ended[how])
         console.print(f"\nchecks      {ended['passed']} passed, {ended['failed']} failed{others}")
     _times(console, report, seconds)
     home = platform.settings.home

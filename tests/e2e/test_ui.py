@@ -117,6 +117,7 @@ def test_a_broken_file_fails_one_run_and_alerts_its_owner_once(ui: UI) -> None:
     (payments / f"{day}").mkdir()
     (payments / f"{day}" / "broken.parquet").write_bytes(b"PAR1 and nothing else")
     until(alerts.exists, "an alert")
+    ui.next_ticks("run_failures", "check_failures")
     failed = ui.runs(statuses=["FAILURE"])
     (alert,) = map(json.loads, alerts.read_text().splitlines())
     assert (alert["asset"], alert["owner"]) == ("raw/payments", "team:payments")

@@ -1,6 +1,8 @@
 """A step that fails: its page says the message first, and only its own checks are not evaluated, with the reason."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -14,6 +16,10 @@ from ml_platform.orchestration.assets.explained import explained
 from ml_platform.orchestration.assets.freshness import freshness_checks
 from ml_platform.orchestration.assets.naming import Materialized, freshness_of
 from ml_platform.orchestration.planning.collecting import Failure
+from ml_platform.orchestration.planning.up_to_date import failed_blocking_checks
+from ml_platform.orchestration.platform import Platform
+from ml_platform.settings import Settings
+from sensors.failures import check_failure_sensor
 
 GOOD, BAD, YIELDS = dg.AssetKey("good"), dg.AssetKey("bad"), dg.AssetKey("yields")
 BUILT, BROKEN = dg.AssetKey("built"), dg.AssetKey("broken")
@@ -96,3 +102,63 @@ def test_only_what_failed_is_not_evaluated_and_says_why(definitions: dg.Definiti
     tested = {key: found[dg.AssetCheckKey(key, "tested")] for key in (BUILT, BROKEN)}
     assert tested[BUILT].passed, "of what was made and tested before the step failed"
     assert "not evaluated" in (tested[BROKEN].description or "")
+
+
+@pytest.fixture
+def attempts() -> list[bool | None]:
+    """What the attempts on the asset come to, in order: its check passes, its check fails, the step fails (None)."""
+    return []
+
+
+@pytest.fixture
+def job(attempts: list[bool | None]) -> dg.JobDefinition:
+    checks = Checks(BAD, {"one": "", "two": ""}, blocking=frozenset({"one"}))
+
+    @dg.asset(key=BAD, check_specs=checks.specs)
+    @explained
+    def bad(context: dg.AssetExecutionContext) -> Materialized:
+        passed = attempts.pop(0)
+        if passed is None:
+            raise UnreadableFileError(MESSAGE)
+        return dg.MaterializeResult(check_results=checks.results([CheckOutcome("one", passed, "seen")]))
+
+    return dg.Definitions([bad], executor=dg.in_process_executor).resolve_implicit_global_asset_job_def()
+
+
+def test_a_failed_step_takes_back_no_verdict(job: dg.JobDefinition, attempts: list[bool | None]) -> None:
+    definitions = dg.Definitions(job.asset_layer.asset_graph.assets_defs)
+    found = []
+    with dg.DagsterInstance.ephemeral() as instance:
+        for attempt in (None, False, None, None, True, None):
+            attempts.append(attempt)
+            job.execute_in_process(instance=instance, raise_on_error=False)
+            found.append(bool(failed_blocking_checks(definitions, instance, BAD)))
+        assert found == [False, True, True, True, False, False]
+
+
+def test_a_run_that_only_planned_a_check_takes_back_no_verdict(
+    job: dg.JobDefinition, attempts: list[bool | None]
+) -> None:
+    definitions = dg.Definitions(job.asset_layer.asset_graph.assets_defs)
+    with dg.DagsterInstance.ephemeral() as instance:
+        attempts.append(False)
+        job.execute_in_process(instance=instance, raise_on_error=False)
+        run = instance.create_run_for_job(job, asset_selection=frozenset({BAD}))
+        assert run.status == dg.DagsterRunStatus.NOT_STARTED
+        assert failed_blocking_checks(definitions, instance, BAD) == [dg.AssetCheckKey(BAD, "one")]
+
+
+def test_a_check_that_did_not_run_alerts_nobody(
+    job: dg.JobDefinition, attempts: list[bool | None], tmp_path: Path
+) -> None:
+    definitions = dg.Definitions(job.asset_layer.asset_graph.assets_defs)
+    sensor = check_failure_sensor(Platform(Settings(home=tmp_path), [], [], lambda: definitions))
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = sensor(dg.build_sensor_context(instance))
+        assert isinstance(first, dg.SensorResult)
+        attempts += [None, False, True]
+        for _ in range(len(attempts)):
+            job.execute_in_process(instance=instance, raise_on_error=False)
+        sensor(dg.build_sensor_context(instance, first.cursor))
+    (alert,) = map(json.loads, (tmp_path / "alerts.jsonl").read_text().splitlines())
+    assert (alert["asset"], alert["title"]) == ("bad", "check one of bad failed")

@@ -15,8 +15,8 @@ from ml_platform.checks import CheckOutcome
 from ml_platform.errors import MLPlatformError
 from ml_platform.models.releases.manifest import AuditEntry, Release
 from ml_platform.models.releases.registry import Registry
+from ml_platform.orchestration.planning.check_states import check_states
 from ml_platform.orchestration.planning.ledger import INPUTS, VERSION, Ledger
-from ml_platform.orchestration.planning.state import check_states
 from ml_platform.orchestration.pointers import (
     JUDGED,
     champion_key,

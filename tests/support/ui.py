@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ query ($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { resul
 """
 _SENSORS = """
 query ($repository: RepositorySelector!) { sensorsOrError(repositorySelector: $repository) { ... on Sensors {
-  results { name sensorState { ticks(limit: 50) { status error { message } } } } } } }
+  results { name sensorState { ticks(limit: 50) { timestamp status error { message } } } } } } }
 """
 _START = """
 mutation ($sensor: SensorSelector!) { startSensor(sensorSelector: $sensor) { __typename } }
@@ -87,15 +88,29 @@ class UI:
             done = self.graphql(_START, sensor={**REPOSITORY, "sensorName": name})
             assert done["startSensor"]["__typename"] == "Sensor", done
 
+    def next_ticks(self, *sensors: str) -> None:
+        """Wait until each of the sensors has looked at all that there is now."""
+        now = time.time()
+        for sensor in sensors:
+            until(
+                lambda name=sensor: any(
+                    tick["timestamp"] > now and tick["status"] != "STARTED" for tick in self._ticks()[name]
+                ),
+                f"a tick of {sensor}",
+            )
+
     def tick_errors(self) -> list[str]:
         """What went wrong in evaluating any sensor."""
-        sensors = self.graphql(_SENSORS, repository=REPOSITORY)["sensorsOrError"]["results"]
         return [
-            f"{sensor['name']}: {(tick['error'] or {}).get('message')}"
-            for sensor in sensors
-            for tick in sensor["sensorState"]["ticks"]
+            f"{sensor}: {(tick['error'] or {}).get('message')}"
+            for sensor, ticks in self._ticks().items()
+            for tick in ticks
             if tick["status"] == "FAILURE"
         ]
+
+    def _ticks(self) -> dict[str, list[dict[str, Any]]]:
+        sensors = self.graphql(_SENSORS, repository=REPOSITORY)["sensorsOrError"]["results"]
+        return {sensor["name"]: sensor["sensorState"]["ticks"] for sensor in sensors}
 
 
 @contextmanager

@@ -12,7 +12,10 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from ml_platform.checks import CheckOutcome
 from ml_platform.orchestration.assets.figures import figure, figure_text
 
-__all__ = ["Checks"]
+__all__ = ["NOT_EVALUATED", "Checks", "was_evaluated"]
+
+NOT_EVALUATED = "not evaluated"
+"""The beginning of the description of a check that did not run."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Checks:
         """One result for each declared check; one without an outcome could not be evaluated, and fails."""
         by_name = {outcome.name: outcome for outcome in outcomes}
         missing = CheckOutcome(
-            "", passed=False, description="not evaluated: an earlier check of this asset failed"
+            "", passed=False, description=f"{NOT_EVALUATED}: an earlier check of this asset failed"
         )
         return [self._result(name, by_name.get(name, missing)) for name in self.described]
 
@@ -93,3 +96,8 @@ def _shown(value: object) -> dg.MetadataValue[Any]:
 
 def _cell(value: object) -> object:
     return figure_text(value) if isinstance(value, float) else value
+
+
+def was_evaluated(evaluation: dg.AssetCheckEvaluation) -> bool:
+    """Tell a check that failed from one that did not run, which Dagster counts as failed too."""
+    return not (evaluation.description or "").startswith(NOT_EVALUATED)

@@ -9,6 +9,8 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 import dagster as dg
 
 from ml_platform.errors import MLPlatformError
+from ml_platform.orchestration.assets.checks import NOT_EVALUATED
+from ml_platform.orchestration.planning.check_states import check_states
 
 __all__ = ["explained"]
 
@@ -57,14 +59,18 @@ def _explaining(context: dg.AssetExecutionContext, evaluated: set[dg.AssetCheckK
         yield
     except MLPlatformError as error:
         message = str(error).strip()
-        for key in sorted(_planned(context) - evaluated):
+        missing = sorted(_planned(context) - evaluated)
+        before = check_states(context.instance, missing)
+        for key in missing:
+            # What stopped that which lies downstream goes on stopping it until the check has passed.
+            stops = key in before and before[key].stops
             context.log_event(
                 dg.AssetCheckEvaluation(
                     asset_key=key.asset_key,
                     check_name=key.name,
                     passed=False,
-                    severity=dg.AssetCheckSeverity.WARN,
-                    description=f"not evaluated, for the step of its asset failed: {message}",
+                    severity=dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN,
+                    description=f"{NOT_EVALUATED}, for the step of its asset failed: {message}",
                 )
             )
         raise dg.Failure(message, metadata={"error": type(error).__name__}) from error

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from dagster import DagsterEventType
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
 from ml_platform.orchestration.planning.attempts import failed_attempts
 from ml_platform.orchestration.planning.calendars import Calendars
+from ml_platform.orchestration.planning.check_states import CheckState, check_states
 from ml_platform.orchestration.planning.ledger import Ledger
 from ml_platform.orchestration.planning.nodes import nodes_of
 from ml_platform.orchestration.planning.staleness import Staleness, digest
 from ml_platform.orchestration.platform import Platform
 
-__all__ = ["AssetState", "CheckState", "asset_states", "check_states", "freshness_of"]
+__all__ = ["AssetState", "asset_states", "freshness_of"]
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,6 @@ class AssetState:
     failed: str
 
 
-@dataclass(frozen=True)
-class CheckState:
-    """The newest evaluation of a check."""
-
-    key: dg.AssetCheckKey
-    passed: bool
-    severity: dg.AssetCheckSeverity
-    description: str
-
-
 def freshness_of(policy: object, materialized_at: datetime | None, now: datetime) -> str:
     """``fresh``, ``late`` (a warning) or ``overdue``, by a time-window policy; ``-`` without one."""
     if not isinstance(policy, TimeWindowFreshnessPolicy):
@@ -57,22 +47,6 @@ def freshness_of(policy: object, materialized_at: datetime | None, now: datetime
     if age > policy.fail_window.to_timedelta():
         return "overdue"
     return "late" if policy.warn_window and age > policy.warn_window.to_timedelta() else "fresh"
-
-
-def check_states(
-    instance: dg.DagsterInstance, keys: list[dg.AssetCheckKey]
-) -> dict[dg.AssetCheckKey, CheckState]:
-    """The newest evaluation of each check that has one."""
-    if not keys:
-        return {}
-    states = {}
-    for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(keys).items():
-        event = record.event.dagster_event if record.event else None
-        if event is None or event.event_type != DagsterEventType.ASSET_CHECK_EVALUATION:
-            continue
-        evaluation = event.asset_check_evaluation_data
-        states[key] = CheckState(key, evaluation.passed, evaluation.severity, evaluation.description or "")
-    return states
 
 
 def asset_states(

@@ -14,11 +14,11 @@ from dagster import DagsterEventType
 
 from ml_platform.orchestration.local.home import tags_of_process
 from ml_platform.orchestration.planning.calendars import Calendar, Calendars, range_tags
+from ml_platform.orchestration.planning.check_states import check_states
 from ml_platform.orchestration.planning.collecting import Collector, Done, Failure, Made
 from ml_platform.orchestration.planning.ledger import Ledger, Partition
 from ml_platform.orchestration.planning.nodes import Node, nodes_of
 from ml_platform.orchestration.planning.staleness import Staleness, extend_calendars
-from ml_platform.orchestration.planning.state import check_states
 from ml_platform.orchestration.planning.waves import Batch, Wave, batches, first_of
 
 __all__ = ["Report", "Updater"]
@@ -249,6 +249,4 @@ def failed_blocking_checks(
     graph = definitions.resolve_asset_graph()
     keys = [k for k in graph.get_check_keys_for_assets({key}) if graph.get(k).blocking]
     states = check_states(instance, keys).values()
-    return [
-        state.key for state in states if not state.passed and state.severity == dg.AssetCheckSeverity.ERROR
-    ]
+    return [state.key for state in states if state.stops]
