@@ -36,16 +36,20 @@ def retraining_due(
     """
     ledger = Ledger.of(instance)
     dataset = dg.AssetKey([use_case.name, "dataset"])
-    performance = dg.AssetKey([use_case.name, use_case.models[0].name, "performance"])
-    snapshot, judged = ledger.newest(dataset), ledger.newest(performance)
+    snapshot = ledger.newest(dataset)
     if snapshot is None:
         return Decision(False, "there is no snapshot yet: the first is made as soon as its inputs are there")
     as_of = datetime.fromisoformat(str(ledger.metadata(dataset)["as_of"]))
-    metric = ledger.metadata(performance).get(watched_metric(use_case)) if judged else None
+    performance = {}
+    for model in use_case.models:
+        key = dg.AssetKey([use_case.name, model.name, "performance"])
+        value = ledger.metadata(key).get(watched_metric(use_case, model))
+        if value is not None and (ledger.newest(key) or 0) > snapshot:
+            performance[model.name] = float(value)
     return due(
         use_case,
         count_new_labels(use_case, warehouse, as_of),
-        float(metric) if metric is not None and judged and judged > snapshot else None,
+        performance,
         last_automatic,
         datetime.now(UTC),
     )
