@@ -81,6 +81,12 @@ class Snapshot:
         """Address at which it lies, e.g. ``gs://bucket/datasets/<name>/<version>/``."""
         return f"{self._store.uri}/{prefix(self.manifest.name, self.version)}"
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether its files are there, by their sizes; their digests are checked when they are read."""
+        found = ((file, self._store.stat(file.key)) for file in self.manifest.files)
+        return all(stored is not None and stored.size == file.bytes for file, stored in found)
+
     def batches(
         self, columns: Sequence[str] | None = None, *, batch_rows: int = 65_536
     ) -> Iterator[pa.RecordBatch]:
@@ -156,7 +162,7 @@ def export_snapshot(
     start: datetime | None = None,
     progress: Callable[[str], None] = _LOG.info,
 ) -> Snapshot:
-    """Export the dataset as of a time; rows that were exported before write nothing new.
+    """Export the dataset as of a time; rows that were exported before, and are still there, write nothing new.
 
     Args:
         name: of the dataset; part of every key.
@@ -185,7 +191,8 @@ def export_snapshot(
     with warehouse.temporary(query.sql, query.parameters) as relation:
         summary = _summary(relation, warehouse, dataset)
         progress(f"dataset {name}: {summary.rows} rows, version {summary.version[:12]}")
-        created = store.stat(manifest_key(name, summary.version)) is None
+        before = _stored(store, name, summary.version)
+        created = before is None or not before.is_whole
         if created:
             files = warehouse.export(
                 f"SELECT * FROM {warehouse.dialect.quoted(relation)} {row_order(dataset, warehouse.dialect)}",
@@ -194,7 +201,9 @@ def export_snapshot(
                 rows_per_file=ROWS_PER_FILE,
             )
             manifest = _manifest(name, dataset, query, files, summary, upstream, as_of.astimezone(UTC))
-            created = _write(store, manifest)
+            if before is not None:  # when files of it were lost, the rest of what it said still holds
+                manifest = before.manifest.model_copy(update={"files": manifest.files})
+            created = _write(store, manifest, replace=before is not None)
     manifest = open_snapshot(store, name, summary.version).manifest
     _remove_unnamed(store, manifest)
     snapshot = Snapshot(store, manifest, created=created)
@@ -271,11 +280,17 @@ def _manifest(
     )
 
 
-def _write(store: ObjectStore, manifest: Manifest) -> bool:
+def _stored(store: ObjectStore, name: str, version: str) -> Snapshot | None:
+    with suppress(NotFoundError):
+        return open_snapshot(store, name, version)
+    return None
+
+
+def _write(store: ObjectStore, manifest: Manifest, *, replace: bool) -> bool:
     """Write the manifest, after its files; False if another export of the same rows was first."""
     key = manifest_key(manifest.name, manifest.version)
     with suppress(ConflictError):
-        store.write(key, manifest.model_dump_json(indent=2).encode(), if_absent=True)
+        store.write(key, manifest.model_dump_json(indent=2).encode(), if_absent=not replace)
         return True
     return False
 

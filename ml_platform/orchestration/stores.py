@@ -151,7 +151,7 @@ def _missing_snapshots(settings: Settings, ledger: Ledger, recorded: Recorded) -
                 snapshot = open_snapshot(objects, name, version)
             except NotFoundError:
                 return False
-            return all(objects.stat(file.key) is not None for file in snapshot.manifest.files)
+            return snapshot.is_whole
 
         versions = {key: str(ledger.metadata(key).get(VERSION, "")) for key in recorded}
         return {key: [None] for key, version in versions.items() if not is_there(key.path[0], version)}
@@ -160,7 +160,7 @@ def _missing_snapshots(settings: Settings, ledger: Ledger, recorded: Recorded) -
 def _missing_releases(settings: Settings, recorded: Recorded) -> Void:
     with open_port("registry", settings) as store:
         registry = Registry(store)
-        return {key: [None] for key in recorded if registry.promotion(key.path[0], key.path[1]) is None}
+        return {key: [None] for key in recorded if not registry.is_whole(key.path[0], key.path[1])}
 
 
 def _missing_runs(settings: Settings, path: Path, ledger: Ledger, recorded: Recorded) -> Void:

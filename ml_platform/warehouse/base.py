@@ -152,7 +152,7 @@ class Warehouse(ABC):
         """Have the warehouse itself write a query's rows, in the query's order, as Parquet files to an object store.
 
         A file is named by what it holds, so that exports at the same time cannot mix theirs; one that is there
-        already is not written again. Killed at any instant, some of the files are there, each whole.
+        already, perhaps damaged, is written again. Killed at any instant, some of the files are there, each whole.
 
         Args:
             sql: the query.

@@ -202,8 +202,7 @@ class DuckDBWarehouse(Warehouse):
                 with local.open("rb") as stream:
                     digest = hashlib.file_digest(stream, "sha256").hexdigest()
                 key = f"{prefix}part-{len(files):05d}-{digest[:16]}.parquet"
-                if store.stat(key) is None:  # a killed export may have written it
-                    store.write(key, local)
+                store.write(key, local)  # also over what is there, as that may be damaged
                 files.append(ExportedFile(key, digest, rows, local.stat().st_size))
         return files
 

@@ -206,6 +206,39 @@ def test_a_tampered_manifest_is_refused(bench: Bench) -> None:
             read()
 
 
+@pytest.mark.parametrize("name", ["model.ubj", "manifest.json", "card", ""])
+def test_what_is_lost_of_a_champion_is_stored_again_from_its_candidate(bench: Bench, name: str) -> None:
+    released = bench.release(A)
+    before = {key: bench.store.read(key)[0] for key in bench.stored()}
+    assert bench.registry.is_whole(*CARD_FRAUD)
+    for key in before:
+        if key.startswith(bench.key(released, name)):
+            bench.store.delete(key)
+    assert not bench.registry.is_whole(*CARD_FRAUD)
+    assert bench.release(A) == released
+    assert bench.registry.is_whole(*CARD_FRAUD)
+    assert {key: bench.store.read(key)[0] for key in bench.stored()} == before
+
+
+def test_what_was_altered_is_refused_until_it_is_removed(bench: Bench) -> None:
+    released = bench.release(A)
+    bench.store.write(bench.key(released, "model.ubj"), b"longer than before")
+    assert not bench.registry.is_whole(*CARD_FRAUD)
+    with pytest.raises(ArtifactTamperedError, match="remove what was changed"):
+        bench.release(A)
+    bench.store.delete(bench.key(released, "model.ubj"))
+    bench.release(A)
+    assert bench.store.read(bench.key(released, "model.ubj"))[0] == A
+
+
+def test_another_manifest_is_not_stored_in_the_place_of_a_lost_one(bench: Bench) -> None:
+    released = bench.release(A)
+    bench.store.delete(bench.key(released, "manifest.json"))
+    with pytest.raises(ArtifactTamperedError, match=r"manifest\.json is missing"):
+        bench.release(A, run_id="another run")
+    assert bench.store.stat(bench.key(released, "manifest.json")) is None
+
+
 def test_nothing_is_rolled_back_to_a_tampered_release(bench: Bench) -> None:
     a, b = bench.release(A), bench.release(B)
     bench.store.write(bench.key(a, "model.ubj"), b"model Z")

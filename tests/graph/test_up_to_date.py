@@ -35,6 +35,7 @@ class World:
         self.gate_passes = True
         self.bad_rows: dg.AssetCheckSeverity | None = None
         self.scored = False
+        self.fails_late = False
         self.locked = False
         self.untrainable: set[str] = set()
         self.built: list[tuple[str, list[str]]] = []
@@ -46,6 +47,11 @@ class World:
         if self.unreadable & set(days):
             raise UnreadableFileError(f"a file of {days[0]} cannot be read")
 
+    def _fail_late(self, context: dg.AssetExecutionContext, days: list[str]) -> None:
+        if self.fails_late:
+            context.log_event(dg.AssetMaterialization(RAW, partition=days[0]))
+            raise RuntimeError("the disk is full")
+
     def definitions(self) -> dg.Definitions:
         external = {RAW: self.files.get}
 
@@ -55,6 +61,7 @@ class World:
             self._read(recording.keys)
             self.built.append(("raw", recording.keys))
             recording.finish(RAW, {day: self.files.get(day, "").upper() for day in recording.keys})
+            self._fail_late(context, recording.keys)
             rows = dg.AssetCheckResult(
                 check_name="rows", passed=not self.bad_rows, severity=self.bad_rows or ERROR
             )
@@ -289,6 +296,13 @@ def test_a_failed_check_that_blocks_nothing_is_a_failure_unless_it_warns(
     assert "model" in {name for name, _ in world.built}
     world.bad_rows, world.files["2024-01-01"] = WARN, "corrected"
     assert world.update(instance).ok
+
+
+def test_a_step_that_fails_after_it_made_all_is_a_failure(world: World, instance: dg.DagsterInstance) -> None:
+    world.fails_late = True
+    report = world.update(instance)
+    assert not report.ok
+    assert "the disk is full" in report.failed[RAW]
 
 
 def test_a_failed_blocking_check_stops_what_lies_behind(world: World, instance: dg.DagsterInstance) -> None:

@@ -33,6 +33,13 @@ def tampered(where: str, what: str) -> ArtifactTamperedError:
     )
 
 
+def _altered(where: str, what: str) -> ArtifactTamperedError:
+    return ArtifactTamperedError(
+        f"{where} {what}: somebody changed the registry by hand; restore it from a backup, roll back, or remove what "
+        "was changed and run `ml-platform run`, which stores it again from the candidate that was released"
+    )
+
+
 class ReleaseFiles:
     """Releases' folders: ``manifest.json`` is written last, and no object is ever overwritten."""
 
@@ -47,10 +54,7 @@ class ReleaseFiles:
         """
         key = _folder(candidate) + MANIFEST
         if self._store.stat(key) is None:
-            for n, file in enumerate(candidate.files, 1):
-                self._write_once(candidate, file, files / file.path)
-                _log.info("%s %s: file %d of %d", candidate.name, candidate.version, n, len(candidate.files))
-            complete = candidate.model_copy(update={"card": self._upload_card(candidate, files)})
+            complete = self._write_missing(candidate, files)
             self.verify(complete)
             try:
                 self._store.write(key, complete.to_json(), if_absent=True)
@@ -63,6 +67,27 @@ class ReleaseFiles:
         self.verify(stored)
         return hashlib.sha256(content).hexdigest()
 
+    def restore(self, candidate: Release, files: Path, manifest_sha256: str) -> None:
+        """Store again what is missing of a release, from the candidate that it was made of.
+
+        Raises:
+            ArtifactTamperedError: what is stored, or can be stored, is not what was released.
+        """
+        key, complete = _folder(candidate) + MANIFEST, self._write_missing(candidate, files)
+        content = complete.to_json()
+        if self._store.stat(key) is None and hashlib.sha256(content).hexdigest() == manifest_sha256:
+            self._store.write(key, content, if_absent=True)
+        self.verify(self.read(candidate.use_case, candidate.model, candidate.version, manifest_sha256))
+        _log.warning("%s %s: files were missing in the registry; restored", candidate.name, candidate.version)
+
+    def is_whole(self, use_case: str, model: str, version: str, manifest_sha256: str) -> bool:
+        """Tell whether exactly the files of a release are there, by their sizes: only its manifest is read."""
+        try:
+            self._verify_listing(self.read(use_case, model, version, manifest_sha256))
+        except ArtifactTamperedError:
+            return False
+        return True
+
     def read(self, use_case: str, model: str, version: str, manifest_sha256: str) -> Release:
         """The release, from its manifest.
 
@@ -73,9 +98,9 @@ class ReleaseFiles:
         try:
             content, _ = self._store.read(key)
         except NotFoundError:
-            raise tampered(key, "is missing") from None
+            raise _altered(key, "is missing") from None
         if hashlib.sha256(content).hexdigest() != manifest_sha256:
-            raise tampered(key, "is not the manifest that was released")
+            raise _altered(key, "is not the manifest that was released")
         return _parse(content, key)
 
     def card(self, release: Release) -> str:
@@ -114,11 +139,11 @@ class ReleaseFiles:
         found = {info.key.removeprefix(folder): info.size for info in self._store.list(folder)}
         known = expected.keys() | {MANIFEST}
         if missing := sorted(expected.keys() - found.keys()):
-            raise tampered(folder, f"lacks {missing}")
+            raise _altered(folder, f"lacks {missing}")
         if extra := sorted(name for name in found.keys() - known if not name.startswith(f"{CARD}/")):
-            raise tampered(folder, f"holds {extra}, which are not of the release")
+            raise _altered(folder, f"holds {extra}, which are not of the release")
         if changed := sorted(name for name, size in expected.items() if found[name] != size):
-            raise tampered(folder, f"has {changed} in another size")
+            raise _altered(folder, f"has {changed} in another size")
 
     def _copy(self, release: Release, file: ReleaseFile, to: IO[bytes] | None) -> None:
         """Read a stored file, into ``to`` if given. Raises ArtifactTamperedError for another digest."""
@@ -130,7 +155,13 @@ class ReleaseFiles:
                 if to:
                     to.write(chunk)
         if digest.hexdigest() != file.sha256:
-            raise tampered(key, "does not have the digest that its manifest names")
+            raise _altered(key, "does not have the digest that its manifest names")
+
+    def _write_missing(self, candidate: Release, files: Path) -> Release:
+        for n, file in enumerate(candidate.files, 1):
+            self._write_once(candidate, file, files / file.path)
+            _log.info("%s %s: file %d of %d", candidate.name, candidate.version, n, len(candidate.files))
+        return candidate.model_copy(update={"card": self._upload_card(candidate, files)})
 
     def _write_once(self, release: Release, file: ReleaseFile, source: Path) -> None:
         try:

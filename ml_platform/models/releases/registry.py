@@ -110,9 +110,9 @@ class Registry:
     ) -> Release:
         """Give a stage to the candidate, and return what the stage names then.
 
-        The same candidate is the same release, however often. A candidate that a person took the stage from
-        (by a rollback, or by assigning another) is not given it again: what the stage names stays, and is returned,
-        until there is another candidate or ``force`` is given.
+        The same candidate is the same release, however often; files of it that were lost are stored again. A candidate
+        that a person took the stage from (by a rollback, or by assigning another) is not given it again: what the stage
+        names stays, and is returned, until there is another candidate or ``force`` is given.
 
         Args:
             use_case: whose model.
@@ -147,6 +147,8 @@ class Registry:
         withdrawn = before.entry.withdrawn if before else ()
         if before and current == candidate.version:
             _log.info("%s: %s is the %s already", candidate.name, candidate.version, stage)
+            if not self.is_whole(use_case, model, stage):
+                self._files.restore(candidate, files, str(before.entry.manifest_sha256))
             return self._named(before.entry)
         if before and current and candidate.version in withdrawn and not force:
             _log.warning(
@@ -304,6 +306,13 @@ class Registry:
         """The change that made a stage name what it names: who, when and why; None when it names nothing."""
         pointer = self._stages(use_case, model).pointer(stage)
         return pointer.entry if pointer and pointer.entry.version is not None else None
+
+    def is_whole(self, use_case: str, model: str, stage: str = CHAMPION) -> bool:
+        """Tell whether a stage names a release and its files are there, by their sizes; digests are not read."""
+        entry = self.promotion(use_case, model, stage)
+        if entry is None or entry.version is None or entry.manifest_sha256 is None:
+            return False
+        return self._files.is_whole(use_case, model, entry.version, entry.manifest_sha256)
 
     def get(self, use_case: str, model: str, version: str) -> Release:
         """A version that a stage names or named. Raises NotFoundError when there is no such version."""

@@ -1,6 +1,6 @@
 """The dataset: an immutable snapshot of labelled events."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import dagster as dg
 
@@ -62,7 +62,7 @@ def dataset_asset(use_case: UseCase, calendar: Calendar, reports: Sequence[RawSo
         context: dg.AssetExecutionContext,
         warehouse: dg.ResourceParam[Warehouse],
         objects: dg.ResourceParam[ObjectStore],
-    ) -> Iterator[Materialized | dg.AssetCheckResult]:
+    ) -> Materialized:
         recording = Recording(context)
         events_end = recording.calendars.as_of(calendar)
         as_of = labels_as_of(reports, warehouse) or events_end
@@ -77,10 +77,11 @@ def dataset_asset(use_case: UseCase, calendar: Calendar, reports: Sequence[RawSo
             progress=progress_of(context),
         )
         manifest = snapshot.manifest
+        outcomes = dataset_checks(snapshot, declared, warehouse, tasks=tasks, progress=progress_of(context))
         lineage = column_lineage(declared)
         described = column_descriptions(context, lineage)
         recording.finish(key, snapshot.version, rows=manifest.rows, read_until=(events_end, as_of))
-        yield dg.MaterializeResult(
+        return dg.MaterializeResult(
             metadata={
                 "as_of": as_of.isoformat(),
                 "exported": "now" if snapshot.created else "before: the content is known",
@@ -91,10 +92,8 @@ def dataset_asset(use_case: UseCase, calendar: Calendar, reports: Sequence[RawSo
                 "dagster/column_schema": dg.TableSchema(
                     [dg.TableColumn(c.name, c.type, described.get(c.name)) for c in manifest.columns]
                 ),
-            }
-        )
-        yield from checks.results(
-            dataset_checks(snapshot, declared, warehouse, tasks=tasks, progress=progress_of(context))
+            },
+            check_results=checks.results(outcomes),
         )
 
     return dataset

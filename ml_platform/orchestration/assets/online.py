@@ -141,8 +141,10 @@ def online_asset(
         note_written(context.instance, "online_store", online_store)
         compared = parity(view, warehouse, online_store)
         recording.finish(key, recording.derived_version(key, None))
-        yield dg.MaterializeResult(metadata={**_facts(done), **_columns(context, view, source, online_store)})
-        yield from checks.results([*_accepted((needed, *done.checks), config.override), compared])
+        yield dg.MaterializeResult(
+            metadata={**_facts(done), **_columns(context, view, source, online_store)},
+            check_results=checks.results([*_accepted((needed, *done.checks), config.override), compared]),
+        )
 
     return sync
 

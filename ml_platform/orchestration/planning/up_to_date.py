@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 from dagster import DagsterEventType
+from dagster._core.errors import DagsterAssetCheckFailedError
 
 from ml_platform.orchestration.local.home import tags_of_process
 from ml_platform.orchestration.planning.calendars import Calendar, Calendars, range_tags
@@ -218,6 +219,13 @@ class Updater:
         for key, made in collect.materialized.items():
             report.made.setdefault(key, Made()).join(made)
         told: set[str] = set()
+        for step, (late, said) in collect.failures.items():
+            keys = {key for key in batch.keys if self._step_of[key] == step}
+            if keys <= collect.made and late.kind != DagsterAssetCheckFailedError.__name__:
+                # All that it makes was made, and then it failed; or it makes nothing, as a step of checks.
+                for key in sorted(keys or batch.keys):
+                    report.fail(key, late)
+                self._on_event(said)
         for key in sorted(batch.keys - collect.made):
             failure, event = collect.failures.get(self._step_of[key], (_SKIPPED, None))
             halves = self._halves(key, batch) if failure.of_data else []

@@ -104,6 +104,30 @@ def test_a_tampered_file_is_refused(export, store):
         snapshot.table()
 
 
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_files_that_were_lost_are_exported_again(export, store, damage):
+    first = export()
+    rows, key = first.table(), first.manifest.files[0].key
+    content = store.read(key)[0]
+    store.delete(key) if damage == "gone" else store.write(key, content[: len(content) // 2])
+    assert not first.is_whole
+    again = export(upstream={"other": "x"})
+    assert again.created
+    assert again.is_whole
+    assert again.table() == rows
+    assert again.manifest == first.manifest
+
+
+def test_the_remedy_for_a_tampered_file_works_as_it_says(export, store):
+    snapshot = export()
+    key = snapshot.manifest.files[0].key
+    content = bytearray(store.read(key)[0])
+    content[len(content) // 2] ^= 1
+    store.write(key, bytes(content))
+    store.delete(next(key for key in keys(store) if key.endswith("manifest.json")))
+    assert export().table().num_rows == snapshot.manifest.rows
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"format_version": 2}'])
 def test_a_tampered_manifest_is_refused(export, store, content):
     snapshot = export()
