@@ -18,6 +18,7 @@ from ml_platform.cli.releases import releases
 from ml_platform.cli.run import run
 from ml_platform.cli.status import status
 from ml_platform.cli.ui import ui
+from ml_platform.damaged_database import explain_damaged_database
 from ml_platform.declaration import declaration_error
 from ml_platform.errors import MLPlatformError
 from ml_platform.full_disk import explain_full_disk, texts_of
@@ -98,6 +99,9 @@ def _places() -> list[Path]:
 def _one_line(error: BaseException) -> str:
     if full := explain_full_disk(texts_of(error), _places()):
         return full
+    for root in _places()[:1]:
+        if damaged := explain_damaged_database(texts_of(error), root):
+            return damaged
     chain, cause = [error], error.__cause__
     while cause is not None:
         chain, cause = [*chain, cause], cause.__cause__

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ml_platform.errors import LockTimeoutError
+from ml_platform.errors import ConfigurationError, LockTimeoutError
 from ml_platform.orchestration.planning.facts import INPUTS, VERSION
 from ml_platform.orchestration.planning.ledger import Ledger
 from ml_platform.orchestration.planning.stores import Recorded, Store, Void, compare, everything, note_written
@@ -124,7 +124,22 @@ def test_the_same_content_made_again_counts_in_every_process(house: House) -> No
     assert house.built() == {*PARTS, *many}
 
 
-def test_another_store_with_the_same_content_is_taken(house: House) -> None:
+def test_another_homes_store_is_refused_before_and_after_it_is_written_to(house: House) -> None:
+    ours = house.file.path.read_text()
+    house.file.path.write_text("\n".join(["another:mark", *PARTS]))
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="the file is another home's"):
+            compare(house.instance, [house.file.as_store()])
+    with pytest.raises(ConfigurationError, match="move it away"):
+        house.write(PARTS[0])
+    house.file.path.write_text(ours)
+    assert compare(house.instance, [house.file.as_store()]) == []
+    house.file.path.unlink()
+    (told,) = compare(house.instance, [house.file.as_store()])
+    assert "3 partitions" in told
+
+
+def test_another_mark_of_an_earlier_version_with_the_same_content_is_taken(house: House) -> None:
     house.file.path.write_text("\n".join(["another mark", *PARTS]))
     assert house.compare() == []
     assert house.file.asked == 1

@@ -4,6 +4,9 @@ Dagster's records say what was materialised, and not whether it is still there. 
 restored from a copy, or exchanged for another home's. Looking costs one ``stat`` a store as long as nothing was
 written; then its mark is read (see :mod:`ml_platform.marks`); only when that is another one than was noted is its
 content compared with the records. What is not there as recorded counts as never made, and so is made again.
+
+A mark is ``<identity>:<random>``: the identity stays with a store from its first mark on, so that an older copy of a
+store is told from another home's, which is refused, as what it holds beside would pass for one's own.
 """
 
 import json
@@ -15,7 +18,7 @@ from uuid import uuid4
 
 import dagster as dg
 
-from ml_platform.errors import LockTimeoutError
+from ml_platform.errors import ConfigurationError, LockTimeoutError
 from ml_platform.marks import Marked
 from ml_platform.orchestration.planning.facts import Built, Partition
 from ml_platform.orchestration.planning.ledger import Ledger
@@ -57,9 +60,15 @@ def everything(recorded: Recorded) -> Void:
 
 
 def note_written(instance: dg.DagsterInstance, name: str, store: object) -> None:
-    """Leave a new mark in a store after writing to it, and note it; a store that keeps none is left alone."""
+    """Leave a new mark in a store after writing to it, and note it; a store that keeps none is left alone.
+
+    Raises:
+        ConfigurationError: it is another home's.
+    """
     if isinstance(store, Marked):
-        mark = uuid4().hex
+        before = store.read_mark()
+        _refuse_another_home(_noted(instance, name), before, f"the {name.replace('_', ' ')}")
+        mark = f"{_identity(before) or uuid4().hex}:{uuid4().hex}"
         store.write_mark(mark)
         _note(instance, name, {"mark": mark})
 
@@ -77,6 +86,7 @@ def compare(instance: dg.DagsterInstance, stores: Sequence[Store]) -> list[str]:
 
     Raises:
         UnreadableFileError: a store is damaged; names it and the remedy.
+        ConfigurationError: a store is another home's; likewise.
     """
     ledger, told = Ledger.of(instance), list[str]()
     for store in stores:
@@ -87,6 +97,7 @@ def compare(instance: dg.DagsterInstance, stores: Sequence[Store]) -> list[str]:
             continue
         try:
             mark = _mark(store)
+            _refuse_another_home(noted, mark, store.noun)
             void = store.missing(recorded) if recorded and _is_another(store, noted, mark) else {}
         except LockTimeoutError:
             continue
@@ -96,6 +107,21 @@ def compare(instance: dg.DagsterInstance, stores: Sequence[Store]) -> list[str]:
         if store.path is not None:
             _note(instance, store.name, {"mark": mark, "stamp": stamp})
     return told
+
+
+def _refuse_another_home(noted: Mapping[str, str], mark: str, noun: str) -> None:
+    ours, found = _identity(noted.get("mark", "")), _identity(mark)
+    if ours and found and ours != found:
+        raise ConfigurationError(
+            f"{noun} is another home's, or was made anew since that copy of it was taken; put this home's own in its "
+            "place, or move it away: the next `ml-platform run` makes all of it again"
+        )
+
+
+def _identity(mark: str) -> str:
+    """What stays the same of a store's marks; empty for a mark of an earlier version, and for none."""
+    identity, separator, _ = mark.partition(":")
+    return identity if separator else ""
 
 
 def _is_another(store: Store, noted: Mapping[str, str], mark: str) -> bool:

@@ -286,8 +286,7 @@ class SQLiteOnlineStore(OnlineStore):
         """The platform's error for one of SQLite's."""
         return StoreUnavailableError(
             f"the online store {self.path} cannot be used: {error}; check that the file may be read and"
-            " written,"
-            " or remove it and sync again"
+            " written, or move it away: the next sync makes it anew"
         )
 
 
