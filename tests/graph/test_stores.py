@@ -139,6 +139,15 @@ def test_another_homes_store_is_refused_before_and_after_it_is_written_to(house:
     assert "3 partitions" in told
 
 
+def test_what_was_lost_while_a_run_was_at_work_is_seen_at_the_next_look(house: House) -> None:
+    house.file.path.unlink()
+    house.write(PARTS[0])
+    (told,) = compare(house.instance, [house.file.as_store()])
+    assert "2 partitions" in told
+    house.write(*PARTS)
+    assert compare(house.instance, [house.file.as_store()]) == []
+
+
 def test_another_mark_of_an_earlier_version_with_the_same_content_is_taken(house: House) -> None:
     house.file.path.write_text("\n".join(["another mark", *PARTS]))
     assert house.compare() == []

@@ -5,8 +5,9 @@ restored from a copy, or exchanged for another home's. Looking costs one ``stat`
 written; then its mark is read (see :mod:`ml_platform.marks`); only when that is another one than was noted is its
 content compared with the records. What is not there as recorded counts as never made, and so is made again.
 
-A mark is ``<identity>:<random>``: the identity stays with a store from its first mark on, so that an older copy of a
-store is told from another home's, which is refused, as what it holds beside would pass for one's own.
+A mark is ``<identity>:<random>``. The identity is given to a home's first store of that kind and passed on to whatever
+takes its place, so that an older copy is told from another home's, which is refused: what that holds beside would pass
+for one's own.
 """
 
 import json
@@ -62,15 +63,21 @@ def everything(recorded: Recorded) -> Void:
 def note_written(instance: dg.DagsterInstance, name: str, store: object) -> None:
     """Leave a new mark in a store after writing to it, and note it; a store that keeps none is left alone.
 
+    A store with another mark than the noted one was exchanged while a run was at work: its new mark is not noted, so
+    that its content is compared at the next look.
+
     Raises:
         ConfigurationError: it is another home's.
     """
     if isinstance(store, Marked):
         before = store.read_mark()
-        _refuse_another_home(_noted(instance, name), before, f"the {name.replace('_', ' ')}")
-        mark = f"{_identity(before) or uuid4().hex}:{uuid4().hex}"
+        noted = _noted(instance, name)
+        _refuse_another_home(noted, before, f"the {name.replace('_', ' ')}")
+        identity = _identity(before) or noted.get("identity") or uuid4().hex
+        mark = f"{identity}:{uuid4().hex}"
         store.write_mark(mark)
-        _note(instance, name, {"mark": mark})
+        if not noted or noted.get("mark", "") == before:
+            _note(instance, name, {"identity": identity, "mark": mark})
 
 
 def compare(instance: dg.DagsterInstance, stores: Sequence[Store]) -> list[str]:
@@ -105,16 +112,17 @@ def compare(instance: dg.DagsterInstance, stores: Sequence[Store]) -> list[str]:
             ledger.void(void)
             told.append(_told(store, void))
         if store.path is not None:
-            _note(instance, store.name, {"mark": mark, "stamp": stamp})
+            identity = noted.get("identity") or _identity(mark)
+            _note(instance, store.name, {"identity": identity, "mark": mark, "stamp": stamp})
     return told
 
 
 def _refuse_another_home(noted: Mapping[str, str], mark: str, noun: str) -> None:
-    ours, found = _identity(noted.get("mark", "")), _identity(mark)
+    ours, found = noted.get("identity"), _identity(mark)
     if ours and found and ours != found:
         raise ConfigurationError(
-            f"{noun} is another home's, or was made anew since that copy of it was taken; put this home's own in its "
-            "place, or move it away: the next `ml-platform run` makes all of it again"
+            f"{noun} is another home's; put this home's own in its place, or move it away: the next `ml-platform run` "
+            "makes all of it again"
         )
 
 
