@@ -32,7 +32,7 @@ def explain_damaged_database(texts: Iterable[str], root: Path) -> str | None:
 
 
 def _faults(path: Path) -> Iterator[str]:
-    """What SQLite says of a file, if it is not well; read only, so that nothing is made or changed."""
+    """Yield the complaint of SQLite about a file that is not well; read only, so that nothing is made or changed."""
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()

@@ -83,7 +83,7 @@ class Snapshot:
 
     @property
     def is_whole(self) -> bool:
-        """Whether its files are there, by their sizes; their digests are checked when they are read."""
+        """Tell whether its files are there, by their sizes; their digests are checked when they are read."""
         found = ((file, self._store.stat(file.key)) for file in self.manifest.files)
         return all(stored is not None and stored.size == file.bytes for file, stored in found)
 

@@ -106,7 +106,7 @@ def test_only_what_failed_is_not_evaluated_and_says_why(definitions: dg.Definiti
 
 @pytest.fixture
 def attempts() -> list[bool | None]:
-    """What the attempts on the asset come to, in order: its check passes, its check fails, the step fails (None)."""
+    """Ends of the attempts on the asset, in order: its check passes, its check fails, the step fails (None)."""
     return []
 
 

@@ -127,7 +127,7 @@ def _refuse_another_home(noted: Mapping[str, str], mark: str, noun: str) -> None
 
 
 def _identity(mark: str) -> str:
-    """What stays the same of a store's marks; empty for a mark of an earlier version, and for none."""
+    """The part that the marks of a store share; empty for a mark of an earlier version, and for none."""
     identity, separator, _ = mark.partition(":")
     return identity if separator else ""
 
