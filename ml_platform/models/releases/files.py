@@ -15,7 +15,7 @@ from ml_platform.models.releases.card import model_card
 from ml_platform.models.releases.manifest import CARD, MANIFEST, Release, ReleaseFile, describe_files
 from ml_platform.storage.base import ObjectStore
 
-__all__ = ["ReleaseFiles", "folder_of", "tampered"]
+__all__ = ["ReleaseFiles", "folder_of"]
 
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
@@ -26,14 +26,7 @@ def folder_of(use_case: str, model: str, version: str = "") -> str:
     return f"releases/{use_case}/{model}/" + (f"{version}/" if version else "")
 
 
-def tampered(where: str, what: str) -> ArtifactTamperedError:
-    """The error for stored content that is not what was released."""
-    return ArtifactTamperedError(
-        f"{where} {what}: somebody changed the registry by hand; restore it from a backup, or roll back"
-    )
-
-
-def _altered(where: str, what: str) -> ArtifactTamperedError:
+def _tampered(where: str, what: str) -> ArtifactTamperedError:
     return ArtifactTamperedError(
         f"{where} {what}: somebody changed the registry by hand; restore it from a backup, roll back, or remove what "
         "was changed and run `ml-platform run`, which stores it again from the candidate that was released"
@@ -63,7 +56,7 @@ class ReleaseFiles:
         content, _ = self._store.read(key)
         stored = _parse(content, key)
         if stored.version != candidate.version or not stored.is_consistent:
-            raise tampered(key, "does not describe the release that it is filed under")
+            raise _tampered(key, "does not describe the release that it is filed under")
         self.verify(stored)
         return hashlib.sha256(content).hexdigest()
 
@@ -98,9 +91,9 @@ class ReleaseFiles:
         try:
             content, _ = self._store.read(key)
         except NotFoundError:
-            raise _altered(key, "is missing") from None
+            raise _tampered(key, "is missing") from None
         if hashlib.sha256(content).hexdigest() != manifest_sha256:
-            raise _altered(key, "is not the manifest that was released")
+            raise _tampered(key, "is not the manifest that was released")
         return _parse(content, key)
 
     def card(self, release: Release) -> str:
@@ -139,11 +132,11 @@ class ReleaseFiles:
         found = {info.key.removeprefix(folder): info.size for info in self._store.list(folder)}
         known = expected.keys() | {MANIFEST}
         if missing := sorted(expected.keys() - found.keys()):
-            raise _altered(folder, f"lacks {missing}")
+            raise _tampered(folder, f"lacks {missing}")
         if extra := sorted(name for name in found.keys() - known if not name.startswith(f"{CARD}/")):
-            raise _altered(folder, f"holds {extra}, which are not of the release")
+            raise _tampered(folder, f"holds {extra}, which are not of the release")
         if changed := sorted(name for name, size in expected.items() if found[name] != size):
-            raise _altered(folder, f"has {changed} in another size")
+            raise _tampered(folder, f"has {changed} in another size")
 
     def _copy(self, release: Release, file: ReleaseFile, to: IO[bytes] | None) -> None:
         """Read a stored file, into ``to`` if given. Raises ArtifactTamperedError for another digest."""
@@ -155,7 +148,7 @@ class ReleaseFiles:
                 if to:
                     to.write(chunk)
         if digest.hexdigest() != file.sha256:
-            raise _altered(key, "does not have the digest that its manifest names")
+            raise _tampered(key, "does not have the digest that its manifest names")
 
     def _write_missing(self, candidate: Release, files: Path) -> Release:
         for n, file in enumerate(candidate.files, 1):
@@ -196,7 +189,7 @@ def _parse(content: bytes, key: str) -> Release:
     try:
         return Release.from_json(content)
     except ValidationError as error:
-        raise tampered(key, f"is not a manifest ({error.error_count()} errors)") from error
+        raise _tampered(key, f"is not a manifest ({error.error_count()} errors)") from error
 
 
 def _install(fresh: Path, target: Path, old: Path, files: tuple[ReleaseFile, ...]) -> None:

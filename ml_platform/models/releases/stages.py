@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from ml_platform.declaration import NAME
 from ml_platform.errors import ArtifactTamperedError, ConfigurationError, ConflictError, NotFoundError
-from ml_platform.models.releases.files import folder_of, tampered
+from ml_platform.models.releases.files import folder_of
 from ml_platform.models.releases.manifest import AuditEntry
 from ml_platform.storage.base import ObjectStore
 
@@ -105,7 +105,7 @@ class Stages:
             content, generation = self._store.read(key)
         except NotFoundError:
             if any(True for _ in self._store.list(self._audit(stage))):
-                raise tampered(key, "is missing, though the stage was changed before") from None
+                raise _tampered(key, "is missing, though the stage was changed before") from None
             return None
         return Pointer(self._parse(content, key, stage), generation)
 
@@ -129,7 +129,7 @@ class Stages:
             if entry.sequence < last:
                 entries[entry.sequence] = entry
         if missing := [n for n in range(1, last) if n not in entries]:
-            raise tampered(self._audit(stage), f"lacks entries {missing}")
+            raise _tampered(self._audit(stage), f"lacks entries {missing}")
         found = tuple(entries[n] for n in sorted(entries))
         self._verify_chain(found)
         return found
@@ -140,7 +140,7 @@ class Stages:
             names = entry.previous_sha256
             if names != before.sha256 and (names is not None or before.previous_sha256 is not None):
                 key = f"{self._audit(entry.stage)}{before.sequence:08d}.json"
-                raise tampered(key, f"is not the entry that change {entry.sequence} followed")
+                raise _tampered(key, f"is not the entry that change {entry.sequence} followed")
 
     def digests(self) -> dict[str, str]:
         """Every version that a stage names or named, with its manifest's digest: the champion's first."""
@@ -177,7 +177,7 @@ class Stages:
             self._store.write(key, entry.to_json(), if_absent=True)
         except ConflictError:
             if self._store.read(key)[0] != entry.to_json():
-                raise tampered(key, f"does not agree with {self._pointer(entry.stage)}") from None
+                raise _tampered(key, f"does not agree with {self._pointer(entry.stage)}") from None
 
     def _pointer(self, stage: str) -> str:
         return f"{self._folder}stages/{stage}.json"
@@ -189,11 +189,11 @@ class Stages:
         try:
             entry = AuditEntry.from_json(content)
         except ValidationError as error:
-            raise tampered(
+            raise _tampered(
                 key, f"is not an entry of the audit trail ({error.error_count()} errors)"
             ) from error
         if (entry.stage, f"{entry.use_case}/{entry.model}") != (stage, self._name):
-            raise tampered(key, f"speaks of the {entry.stage} of {entry.use_case}/{entry.model}")
+            raise _tampered(key, f"speaks of the {entry.stage} of {entry.use_case}/{entry.model}")
         return entry
 
 
@@ -243,3 +243,10 @@ def _refuse_earlier_layout(store: ObjectStore, use_case: str) -> None:
             f"move the folder releases/{use_case}/ out of the registry, or begin a new home (ML_PLATFORM_HOME), "
             "and release again"
         )
+
+
+def _tampered(where: str, what: str) -> ArtifactTamperedError:
+    return ArtifactTamperedError(
+        f"{where} {what}: somebody changed the registry by hand; restore it from a backup, or move the registry away: "
+        "the next `ml-platform run` releases the candidate again, and the audit trail begins anew"
+    )
