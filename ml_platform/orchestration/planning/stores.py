@@ -11,6 +11,7 @@ for one's own.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def note_written(instance: dg.DagsterInstance, name: str, store: object) -> None
         mark = f"{identity}:{uuid4().hex}"
         store.write_mark(mark)
         if not noted or noted.get("mark", "") == before:
-            _note(instance, name, {"identity": identity, "mark": mark})
+            _note(instance, name, {"identity": identity, "mark": mark, "at": str(time.time())})
 
 
 def compare(instance: dg.DagsterInstance, stores: Sequence[Store]) -> list[str]:
@@ -109,12 +110,23 @@ def compare(instance: dg.DagsterInstance, stores: Sequence[Store]) -> list[str]:
         except LockTimeoutError:
             continue
         if any(void.values()):
+            void = _with_doubtful(void, recorded, float(noted.get("at", "inf")))
             ledger.void(void)
             told.append(_told(store, void))
         if store.path is not None:
             identity = noted.get("identity") or _identity(mark)
-            _note(instance, store.name, {"identity": identity, "mark": mark, "stamp": stamp})
+            looked = {"identity": identity, "mark": mark, "stamp": stamp, "at": str(time.time())}
+            _note(instance, store.name, looked)
     return told
+
+
+def _with_doubtful(void: Void, recorded: Recorded, since: float) -> Void:
+    """Add what was made since a store was last known to be whole, perhaps from what was missing already."""
+    return {
+        key: [partition for partition in built if partition in gone or built[partition].timestamp > since]
+        for key, built in recorded.items()
+        for gone in [set(void.get(key, ()))]
+    }
 
 
 def _refuse_another_home(noted: Mapping[str, str], mark: str, noun: str) -> None:
