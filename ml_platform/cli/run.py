@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from ml_platform.cli.console import console_for
 from ml_platform.cli.progress import RunProgress
@@ -82,10 +83,13 @@ def run(
             lambda _: due_datasets(active, instance, backends.warehouse, notes.append),
         )
         serving = champions(Registry(backends.registry), active)
+        lost = compare_stores(platform, instance)
     seconds = (ready - started, time.monotonic() - ready)
     print_failures(console, report, platform.settings.root)
     print_summary(console, platform, updater, report, serving, notes, seconds)
-    if not report.ok:
+    for line in lost:
+        console.print(f"[red]while this run was at work[/]: {escape(line)}, by the next run", soft_wrap=True)
+    if lost or not report.ok:
         raise typer.Exit(1)
 
 

@@ -62,3 +62,22 @@ def test_a_lost_warehouse_does_not_publish_predictions_without_history(finished:
     run = project("run").stdout
     assert "raw/payments, 100 days" in run or "raw/payments, 99 days" in run
     assert "up to date" in project("run").stdout
+
+
+def test_a_warehouse_that_goes_while_a_run_is_at_work(finished: Finished, tmp_path: Path) -> None:
+    project, before = finished.project, tmp_path / "before"
+    shutil.copytree(project.home, before)
+    project("simulate", "--days", "1")
+    project("run")
+    wanted = state_of(project.home)
+    shutil.rmtree(project.home)
+    shutil.copytree(before, project.home)
+    process = project.start("run")
+    assert process.stdout
+    assert any("✓ raw/" in line for line in process.stdout), "any() stops reading at the first"
+    remove(project.home, "warehouse.duckdb")
+    process.communicate()
+    assert process.returncode == 1, "it is not green, whatever it came to"
+    project("run")
+    assert state_of(project.home) == wanted
+    assert "up to date" in project("run").stdout
