@@ -23,7 +23,7 @@ ALERT = Alert(
 
 @dataclass(frozen=True)
 class Place:
-    """Where alerts are sent.
+    """A place to which alerts are sent.
 
     Attributes:
         open: makes a sender, as each process has its own.

@@ -73,7 +73,7 @@ def test_publishing_again_is_harmless_by_id(bus: Bus) -> None:
 
 
 def told(published: Published, new: int, duplicates: int) -> bool:
-    """Whether a bus that can tell what it had already says the truth."""
+    """Tell whether a bus that can tell what it had already says the truth."""
     return published == Published(new + duplicates, new, duplicates) or published == Published(
         new + duplicates
     )

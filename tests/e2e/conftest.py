@@ -27,7 +27,7 @@ def clean_session() -> None:
 
 @pytest.fixture(scope="session")
 def _kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Where the finished project lives, and a copy of it as it was then: its state holds paths, so it cannot move."""
+    """The folder of the finished project, and a copy as it was then: its state holds paths, so it cannot move."""
     place, copy = tmp_path_factory.mktemp("finished"), tmp_path_factory.mktemp("kept") / "finished"
     project = Project(place / "home", place / "landing")
     project("simulate", *SMALL_BANK)

@@ -55,7 +55,7 @@ def updating(project: Project) -> Iterator[subprocess.Popen[str]]:
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
-    """What a process prints, up to the line with some text."""
+    """The output of a process, up to the line with some text."""
     assert process.stdout is not None
     lines = []
     for line in process.stdout:

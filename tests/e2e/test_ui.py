@@ -128,5 +128,5 @@ def test_a_broken_file_fails_one_run_and_alerts_its_owner_once(ui: UI) -> None:
 
 
 def _asset_made_since(ui: UI, asset: str, day: str) -> bool:
-    """Whether an asset without days was made after its upstream day was."""
+    """Tell whether an asset without days was made after its upstream day was."""
     return ui.made_at(asset) > ui.made_at("features/customer_daily", day)

@@ -1,4 +1,4 @@
-"""What the automation sensor asks for on a small graph with days."""
+"""The runs that the automation sensor asks for on a small graph with days."""
 
 import dagster as dg
 import pytest
@@ -83,7 +83,7 @@ class Sensor:
         self._make([dg.AssetKey(name)], day or None)
 
     def tick(self) -> dict[dg.AssetKey, set[str | None]]:
-        """What is asked for; it is made at once."""
+        """The runs that are asked for; they are made at once."""
         result = dg.evaluate_automation_conditions(self.definitions, self.instance, cursor=self._cursor)
         self._cursor = result.cursor
         asked = {

@@ -78,7 +78,7 @@ class Graph:
         return report, dict(figures)
 
     def refused(self, **config: Any) -> str:
-        """Why a sync was refused; nothing was shipped."""
+        """The reason that a sync was refused; nothing was shipped."""
         before = self.bench.store.record("customers")
         report, figures = self.sync(**config)
         assert not report.ok

@@ -1,4 +1,4 @@
-"""What makes loaded days stale beside their files."""
+"""The changes that make loaded days stale beside their files."""
 
 import pytest
 

@@ -66,7 +66,7 @@ class World:
         self.built.add((key.to_user_string(), tuple(recording.keys)))
 
     def update(self) -> set[tuple[str, tuple[str, ...]]]:
-        """What an update makes, with its partitions."""
+        """The assets that an update makes, with their partitions."""
         self.built.clear()
         externals = {dg.AssetKey(["raw", c.name]): files.get for c, files in self.files.items()}
         assets = [asset for calendar in self.files for asset in self._of(calendar)]

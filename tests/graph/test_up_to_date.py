@@ -1,4 +1,4 @@
-"""What `ml-platform run` rebuilds, on a small graph with the shapes of the real one."""
+"""The assets that `ml-platform run` rebuilds, on a small graph with the shapes of the real one."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What integration tests share."""
+"""Fixtures that integration tests share."""
 
 from collections.abc import Callable
 from typing import Any

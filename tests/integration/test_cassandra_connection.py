@@ -26,7 +26,7 @@ pytestmark = pytest.mark.cassandra
 
 
 def failure(settings: CassandraSettings) -> MLPlatformError:
-    """What asking for a record says."""
+    """The error that asking for a record gives."""
     from ml_platform.features.online.cassandra.store import CassandraOnlineStore
 
     store = CassandraOnlineStore(settings)

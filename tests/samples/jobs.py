@@ -1,4 +1,4 @@
-"""What jobs do in tests of compute: write into a folder of the test instead of training."""
+"""The work that jobs do in tests of compute: write into a folder of the test instead of training."""
 
 import os
 import threading

@@ -35,7 +35,7 @@ class DyingStore(FolderStore):
 
 
 def survives(action: Callable[[], object]) -> bool:
-    """Whether the action comes to its end in a process of its own."""
+    """Tell whether the action comes to its end in a process of its own."""
     child = os.fork()
     if child == 0:
         code = 1

@@ -48,7 +48,7 @@ LOGBACK = """<configuration><appender name="OUT" class="ch.qos.logback.core.Cons
 
 
 def missing() -> str:
-    """What the machine lacks to run a server; empty when nothing."""
+    """All that the machine lacks to run a server; empty when nothing."""
     return ", ".join(program for program in ("java", "mvn") if shutil.which(program) is None)
 
 

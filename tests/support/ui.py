@@ -100,7 +100,7 @@ class UI:
             )
 
     def tick_errors(self) -> list[str]:
-        """What went wrong in evaluating any sensor."""
+        """The errors of evaluating any sensor."""
         return [
             f"{sensor}: {(tick['error'] or {}).get('message')}"
             for sensor, ticks in self._ticks().items()

@@ -20,7 +20,7 @@ from resources import resources_for
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is opened and closed of three ports, in order."""
+    """The ports that are opened and closed, in order."""
     told: list[str] = []
 
     def opener(name: str):

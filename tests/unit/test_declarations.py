@@ -1,4 +1,4 @@
-"""What a person is told of a mistake in a declaration, and what a declaration says of its features."""
+"""Messages that a person is told of a mistake in a declaration, and what a declaration says of its features."""
 
 from datetime import timedelta
 

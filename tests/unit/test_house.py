@@ -102,3 +102,17 @@ def test_commands_of_documents_exist() -> None:
 def test_decisions_are_numbered_without_a_gap() -> None:
     numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs" / "decisions").glob("*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_docstrings_begin_with_a_verb_or_the_thing() -> None:
+    ours = ["ml_platform", "assets", "sensors", "resources", "bank_simulator", "benchmarks", "tests"]
+    found = [
+        f"{path.relative_to(ROOT)}: {text.splitlines()[0]}"
+        for room in ours
+        for path in sorted((ROOT / room).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module)
+        for text in [ast.get_docstring(node) or "-"]
+        if re.match(r"(What|Whether|Who|How|Where|Why)\b", text)
+    ]
+    assert found == []

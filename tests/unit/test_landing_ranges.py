@@ -1,4 +1,4 @@
-"""What the landing sensor asks for, tick by tick."""
+"""The runs that the landing sensor asks for, tick by tick."""
 
 from hypothesis import given
 from hypothesis import strategies as st

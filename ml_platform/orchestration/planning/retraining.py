@@ -105,7 +105,7 @@ def retraining_sensor(use_case: UseCase) -> dg.SensorDefinition:
 
 
 def _must_wait(context: dg.SensorEvaluationContext, dataset: dg.AssetKey) -> str:
-    """Why it cannot be decided now: labels may be there before the features of their days are; empty when it can."""
+    """The reason to decide later, if any: labels may be there before the features of their days are."""
     instance = context.instance
     if instance.event_log_storage.get_concurrency_info("warehouse").active_slot_count:
         return "the warehouse is at work"

@@ -1,4 +1,4 @@
-"""What every command promises: an example in its help, and one line when it fails."""
+"""The promises of every command: an example in its help, and one line when it fails."""
 
 import io
 import sys
@@ -40,7 +40,7 @@ def test_what_failed_for_one_reason_is_said_once() -> None:
 
 
 def called(arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
-    """What a failing command prints."""
+    """The output of a failing command."""
     monkeypatch.setattr(sys, "argv", ["ml-platform", *arguments.split()])
     with pytest.raises(SystemExit) as ended:
         main()

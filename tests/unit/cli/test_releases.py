@@ -39,7 +39,7 @@ class Bench:
         return self.registry.release(use_case, name, files, said, who="ada", why="new data", **changes)  # type: ignore[arg-type]
 
     def say(self, *arguments: str) -> str:
-        """What a command prints."""
+        """The output of a command."""
         sys.argv = ["ml-platform", "releases", *arguments]
         with pytest.raises(SystemExit) as ended:
             main()

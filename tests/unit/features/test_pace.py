@@ -1,4 +1,4 @@
-"""How fast a sync writes, by a clock of the test's own."""
+"""The pace at which a sync writes, by a clock of the test's own."""
 
 from ml_platform.features.sync.pace import Pace
 

@@ -153,7 +153,7 @@ def random_rows(chance: random.Random, at: int) -> list[dict[str, Any]]:
 
 
 def left_by(b: Bench, result: SyncResult) -> Any:
-    """What a sync says and leaves, but for time, size and marks."""
+    """All that a sync says and leaves, but for time, size and marks."""
     said = dataclasses.asdict(dataclasses.replace(result, seconds=0.0, bytes=0))
     (info,) = b.states.list("online/")
     with open_state(b.states, info.key) as reader:

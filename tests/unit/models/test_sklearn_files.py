@@ -1,4 +1,4 @@
-"""What a scikit-learn model's file may hold, and what happens when it holds something else."""
+"""The types that a scikit-learn model's file may hold, and what happens when it holds something else."""
 
 import io
 import json

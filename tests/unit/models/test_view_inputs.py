@@ -1,4 +1,4 @@
-"""What a model needs of feature views, and what is said when a view no longer gives it."""
+"""The columns that a model needs of feature views, and what is said when a view no longer gives it."""
 
 import json
 from pathlib import Path

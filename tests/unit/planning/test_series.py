@@ -29,7 +29,7 @@ def built(draw: st.DrawFn) -> tuple[Calendar, dict[str, str]]:
 
 
 def overlaps(calendar: Calendar, key: str, window: tuple[datetime | None, datetime | None]) -> bool:
-    """Whether a partition overlaps a window, the obvious way; an instant is a point."""
+    """Tell whether a partition overlaps a window, the obvious way; an instant is a point."""
     start, end = window
     first, last = calendar.cadence.start(key), calendar.cadence.end(key)
     after = start is None or (first >= start if calendar.instant else last > start)
