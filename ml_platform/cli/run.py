@@ -88,7 +88,7 @@ def run(
     print_failures(console, report, platform.settings.root)
     print_summary(console, platform, updater, report, serving, notes, seconds)
     for line in lost:
-        console.print(f"[red]while this run was at work[/]: {escape(line)}, by the next run", soft_wrap=True)
+        console.print(f"[red]while this run was at work[/]: {escape(line)} (by the next run)", soft_wrap=True)
     if lost or not report.ok:
         raise typer.Exit(1)
 

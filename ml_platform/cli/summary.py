@@ -173,8 +173,11 @@ def _champion(
     elif entry.action == "assign":
         what = f"named by {entry.who}: {entry.why}"
     if key in report.made:
-        promoted = report.made[key].metadata.get("promoted")
-        what = "released now" if promoted else f"{what}; the candidate was not promoted"
+        said = report.made[key].metadata
+        if said.get("changed"):
+            what = "released now"
+        elif not said.get("promoted"):
+            what = f"{what}; the candidate was not promoted"
     yield f"champion    {escape(f'{entry.version}  ({what})')}"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from e2e.conftest import Finished
-from support.project import Project, state_of
+from support.project import ONE, Project, state_of
 
 
 def remove(home: Path, *names: str) -> None:
@@ -43,6 +43,18 @@ def test_a_registry_that_is_gone_releases_what_served(finished: Finished) -> Non
     before = state_of(finished.project.home)
     remove(finished.project.home, "registry")
     is_mended(finished.project, before, "the registry ")
+
+
+def test_the_files_of_a_champion_are_stored_again_and_it_is_not_called_new(finished: Finished) -> None:
+    project = finished.project
+    before = state_of(project.home)
+    (folder,) = project.home.glob("registry/releases/card_fraud/model/2*")
+    shutil.rmtree(folder)
+    assert "the registry is not as it was last written" in project("status").stdout
+    done = project("run", *ONE).stdout
+    assert "champion    " + folder.name in done
+    assert "released now" not in done
+    assert state_of(project.home) == before
 
 
 def test_of_an_older_warehouse_only_what_it_lacks_is_made_again(finished: Finished, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_what_was_written_by_oneself_is_not_compared(house: House) -> None:
 def test_a_store_that_is_gone_holds_nothing(house: House) -> None:
     house.file.path.unlink()
     (told,) = house.compare()
-    assert "the file is not as it was last written: raw/things (3 partitions)" in told
+    assert "the file is not as it was last written; to be made again: raw/things (3 partitions)" in told
     assert house.built() == set()
     assert house.compare() == [], "it is told once"
 

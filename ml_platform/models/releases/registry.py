@@ -147,8 +147,9 @@ class Registry:
         withdrawn = before.entry.withdrawn if before else ()
         if before and current == candidate.version:
             _log.info("%s: %s is the %s already", candidate.name, candidate.version, stage)
-            if not self.is_whole(use_case, model, stage):
-                self._files.restore(candidate, files, str(before.entry.manifest_sha256))
+            digest = str(before.entry.manifest_sha256)
+            if not self._files.is_whole(use_case, model, candidate.version, digest):
+                self._files.restore(candidate, files, digest)
             return self._named(before.entry)
         if before and current and candidate.version in withdrawn and not force:
             _log.warning(

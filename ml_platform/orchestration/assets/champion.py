@@ -78,6 +78,7 @@ def champion_asset(use_case: UseCase, declared: Model, predicted: Sequence[Calen
         )
         releases = Registry(registry)
         why = f"run {context.run.run_id}"
+        before = releases.promotion(use_case.name, declared.name)
         release, judged = promote(candidate, releases, objects, tracking, scratch, why=why)
         outcomes = [
             intact(releases, release, scratch),
@@ -92,7 +93,10 @@ def champion_asset(use_case: UseCase, declared: Model, predicted: Sequence[Calen
             metadata={**release_facts(releases, release), **stages_facts(releases, release)},
         )
         return dg.MaterializeResult(
-            metadata={"promoted": release.manifest.run_id == candidate.run_id},
+            metadata={
+                "promoted": release.manifest.run_id == candidate.run_id,
+                "changed": before is None or before.version != release.version,
+            },
             check_results=checks.results(outcomes),
         )
 

@@ -122,11 +122,13 @@ def compare(instance: dg.DagsterInstance, stores: Sequence[Store]) -> list[str]:
 
 def _with_doubtful(void: Void, recorded: Recorded, since: float) -> Void:
     """Add what was made since a store was last known to be whole, perhaps from what was missing already."""
-    return {
-        key: [partition for partition in built if partition in gone or built[partition].timestamp > since]
-        for key, built in recorded.items()
-        for gone in [set(void.get(key, ()))]
-    }
+    found = {}
+    for key, built in recorded.items():
+        gone = set(void.get(key, ()))
+        found[key] = [
+            partition for partition, one in built.items() if partition in gone or one.timestamp > since
+        ]
+    return found
 
 
 def _refuse_another_home(noted: Mapping[str, str], mark: str, noun: str) -> None:
@@ -180,7 +182,7 @@ def _told(store: Store, void: Void) -> str:
         if (keys := list(partitions))
     ]
     some = ", ".join(parts[:5]) + (f" and {len(parts) - 5} more" if len(parts) > 5 else "")
-    return f"{store.noun} is not as it was last written: {some} are not there as recorded, and are made again"
+    return f"{store.noun} is not as it was last written; to be made again: {some}"
 
 
 def _noted(instance: dg.DagsterInstance, name: str) -> dict[str, str]:

@@ -94,12 +94,15 @@ def test_a_missing_snapshot_is_said_to_be(store):
         open_snapshot(store, "returns", "abc")
 
 
-def test_a_tampered_file_is_refused(export, store):
-    snapshot = export()
-    key = snapshot.manifest.files[0].key
+def tamper(store, key):
     content = bytearray(store.read(key)[0])
     content[len(content) // 2] ^= 1
     store.write(key, bytes(content))
+
+
+def test_a_tampered_file_is_refused(export, store):
+    snapshot = export()
+    tamper(store, snapshot.manifest.files[0].key)
     with pytest.raises(ArtifactTamperedError, match="SHA-256"):
         snapshot.table()
 
@@ -120,10 +123,7 @@ def test_files_that_were_lost_are_exported_again(export, store, damage):
 
 def test_the_remedy_for_a_tampered_file_works_as_it_says(export, store):
     snapshot = export()
-    key = snapshot.manifest.files[0].key
-    content = bytearray(store.read(key)[0])
-    content[len(content) // 2] ^= 1
-    store.write(key, bytes(content))
+    tamper(store, snapshot.manifest.files[0].key)
     store.delete(next(key for key in keys(store) if key.endswith("manifest.json")))
     assert export().table().num_rows == snapshot.manifest.rows
 
